@@ -1,0 +1,1 @@
+"""What a workflow is, as plain frozen data. Pure: no I/O, clock or environment."""

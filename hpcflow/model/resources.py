@@ -1,0 +1,40 @@
+"""What a run asks of the machine that runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Resolved resources of one action of one element; hashable, to group by.
+
+    None means: not said in the template. Memory in bytes, times in seconds.
+    """
+
+    scheduler: str | None = None  # None: the configuration's default
+    shell: str = "bash"
+    parallel_mode: str | None = None  # "distributed" | "shared" | "hybrid"
+    num_cores: int = 1
+    num_cores_per_node: int | None = None
+    num_threads: int | None = None
+    num_nodes: int | None = None
+    num_tasks: int | None = None
+    num_tasks_per_node: int | None = None
+    num_cpus_per_task: int | None = None
+    memory_bytes: int | None = None
+    memory_per_core_bytes: int | None = None
+    gpus: int | None = None
+    time_limit_s: int | None = None
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    # (option, value); None: a flag without a value
+    directives: tuple[tuple[str, str | None], ...] = ()
+    use_job_array: bool | None = None
+    max_array_items: int | None = None
+    elements_per_job: int | None = None
+    concurrency: int | None = None
+    resources_id: str | None = None
+    skip_downstream_on_failure: bool = True
+    success_exit_codes: tuple[int, ...] = (0,)

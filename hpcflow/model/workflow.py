@@ -1,0 +1,160 @@
+"""A workflow: tasks whose elements are columns, not objects.
+
+Everything that differs between elements is a NumPy array with one row per
+element, so a million elements cost a few arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from hpcflow.model.environment import Environment
+    from hpcflow.model.resources import Resources
+    from hpcflow.model.schema import TaskSchema
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValueTable:
+    """Distinct values of one input, numbers as numbers.
+
+    kind "int" (int64), "float" (float64), "bool" (bool): `data` is an array of
+    them. kind "json": `data` is a list of Python values of any storable type.
+    """
+
+    kind: str
+    data: NDArray[Any] | list[Any]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, row: int) -> Any:
+        value = self.data[row]
+        return value.item() if isinstance(value, np.generic) else value
+
+
+def value_table(values: list[Any]) -> ValueTable:
+    """Put values in a table of the narrowest kind that gives them back exactly."""
+    kinds = {type(v) for v in values}
+    if kinds == {bool}:
+        return ValueTable("bool", np.array(values, dtype=bool))
+    if kinds == {int} and all(-(2**63) <= v < 2**63 for v in values):
+        return ValueTable("int", np.array(values, dtype=np.int64))
+    if kinds == {float}:
+        return ValueTable("float", np.array(values, dtype=np.float64))
+    return ValueTable("json", list(values))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FromValues:
+    """An input whose values are known when the workflow is made.
+
+    index: row of `table` for each element (num_elements,); or, where `offsets`
+        (num_elements + 1,) is given, element e receives the list of
+        `table[index[offsets[e]:offsets[e + 1]]]` (a group).
+    """
+
+    table: ValueTable
+    index: Indices
+    offsets: Indices | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FromTask:
+    """An input made by an upstream task.
+
+    elements: the upstream element for each element (num_elements,); or, where
+        `offsets` (num_elements + 1,) is given, element e receives the list of the
+        outputs of `elements[offsets[e]:offsets[e + 1]]` (a group).
+    """
+
+    task: int
+    output: str
+    elements: Indices
+    offsets: Indices | None = None
+
+
+InputColumn = FromValues | FromTask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResourceColumn:
+    """The resources of each element of one action: `table[index[element]]`."""
+
+    table: tuple[Resources, ...]
+    index: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class ElementSet:
+    """A contiguous range of a task's elements, made from one element set."""
+
+    first: int
+    count: int
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One use of a schema.
+
+    Run ids are arithmetic: run_base + (element * max_iterations + iteration) *
+    num_actions + action; parameter ids likewise over the schema's inputs, then
+    outputs. Both ranges belong to the task for ever.
+
+    inputs: by input name ("p" or "p[label]"), in the schema's order.
+    resources: one column per action.
+    """
+
+    index: int
+    name: str
+    schema: TaskSchema
+    num_elements: int
+    run_base: int
+    parameter_base: int
+    inputs: dict[str, InputColumn]
+    resources: tuple[ResourceColumn, ...]
+    element_sets: tuple[ElementSet, ...]
+    max_iterations: int = 1
+
+    @property
+    def num_actions(self) -> int:
+        """Runs per iteration of an element."""
+        return len(self.schema.actions)
+
+    @property
+    def num_runs(self) -> int:
+        """The size of the task's range of run ids."""
+        return self.num_elements * self.max_iterations * self.num_actions
+
+    def run_id(self, element: int, action: int, iteration: int = 0) -> int:
+        """The id of one run."""
+        return (
+            self.run_base
+            + (element * self.max_iterations + iteration) * self.num_actions
+            + action
+        )
+
+    def locate(self, run_id: int) -> tuple[int, int, int]:
+        """The element, iteration and action of a run of this task."""
+        rest, action = divmod(run_id - self.run_base, self.num_actions)
+        element, iteration = divmod(rest, self.max_iterations)
+        return element, iteration, action
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workflow:
+    """A checked and expanded template."""
+
+    name: str
+    doc: str
+    tasks: tuple[Task, ...]
+    environments: dict[str, Environment]
+    template_source: str  # the text as the user wrote it
+    template_path: str

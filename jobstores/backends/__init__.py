@@ -1,0 +1,1 @@
+"""Backends: each supplies the primitives of `jobstores.port`, loaded by name."""

@@ -1,0 +1,55 @@
+"""The port: what an adapter for a batch system supplies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from schedulers.job import Dependency, ItemStatus, Job, Limits
+
+
+class Scheduler(Protocol):
+    """A batch system. Adapters hold no state of their own between calls."""
+
+    name: str  # "local", "slurm", ...
+    item_index_shell: (
+        str  # bash that expands to the item's index, e.g. "${SLURM_ARRAY_TASK_ID:-0}"
+    )
+    # environment variables of a running job that say which job it is
+    id_variables: tuple[str, ...]
+
+    def directives(self, job: Job) -> list[str]:
+        """The comment lines that go below the jobscript's first line.
+
+        Pure. Dependencies are not among them: they are options of `submit`.
+        """
+
+    def submit(self, job: Job, dependencies: Sequence[Dependency] = ()) -> str:
+        """Hand a job over, once, with one command; return its id.
+
+        Raises:
+            RefusedError: the scheduler said no.
+            UnavailableError: nothing was submitted.
+            UnknownOutcomeError: the job may be there; see `find`.
+        """
+
+    def find(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Ids of jobs by their unique names, of those that the scheduler knows."""
+
+    def states(self, job_ids: Mapping[str, int]) -> Mapping[str, Mapping[int, ItemStatus]]:
+        """States of all items of many jobs, in one command (two at the most).
+
+        `job_ids` maps an id to its number of items; the result has every id and
+        every item; what the scheduler does not know is `ABSENT`.
+
+        Raises:
+            UnavailableError: it does not answer.
+        """
+
+    def cancel(self, job_ids: Sequence[str]) -> None:
+        """Ask for an end of these jobs; those that are gone are no error."""
+
+    def limits(self) -> Limits:
+        """What the site allows."""

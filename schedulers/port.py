@@ -19,6 +19,9 @@ class Scheduler(Protocol):
     )
     # environment variables of a running job that say which job it is
     id_variables: tuple[str, ...]
+    # an element-wise dependent starts only where its partner's item exited with 0;
+    # elsewhere it ends as NEVER_STARTED
+    elementwise_needs_success: bool
 
     def directives(self, job: Job) -> list[str]:
         """The comment lines that go below the jobscript's first line.
@@ -38,11 +41,15 @@ class Scheduler(Protocol):
     def find(self, names: Sequence[str]) -> Mapping[str, str]:
         """Ids of jobs by their unique names, of those that the scheduler knows."""
 
-    def states(self, job_ids: Mapping[str, int]) -> Mapping[str, Mapping[int, ItemStatus]]:
+    def states(
+        self, job_ids: Mapping[str, int], *, names: Mapping[str, str] | None = None
+    ) -> Mapping[str, Mapping[int, ItemStatus]]:
         """States of all items of many jobs, in one command (two at the most).
 
         `job_ids` maps an id to its number of items; the result has every id and
-        every item; what the scheduler does not know is `ABSENT`.
+        every item; what the scheduler does not know is `ABSENT`. So is, where
+        `names` maps the id to the job's name, a job of another name: some
+        schedulers give ids out again.
 
         Raises:
             UnavailableError: it does not answer.

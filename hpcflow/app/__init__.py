@@ -1,0 +1,1 @@
+"""The composition root: ports, adapters and configuration meet here."""

@@ -1,0 +1,75 @@
+"""Settings of this user on this machine: where jobs go when a template doesn't say.
+
+Read from `$HPCFLOW_CONFIG`, else `~/.config/hpcflow/config.yaml`; environment
+variables win over the file. Keys: `scheduler` (`HPCFLOW_SCHEDULER`; default
+local), `local_cores` (`HPCFLOW_LOCAL_CORES`; default all this process may use).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpcflow.errors import HpcflowError
+
+_KEYS = {"scheduler": str, "local_cores": int}
+
+
+class InvalidConfigError(HpcflowError):
+    """The configuration file has a problem."""
+
+    exit_code = 3
+    kind = "invalid_config"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings."""
+
+    scheduler: str = "local"
+    local_cores: int = 1
+
+
+def load_config(environ: dict[str, str] | None = None) -> Config:
+    """The settings of the configuration file and the environment.
+
+    Raises:
+        InvalidConfigError: the file can't be read or holds an unknown key.
+    """
+    environ = dict(os.environ) if environ is None else environ
+    home = environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    path = Path(environ.get("HPCFLOW_CONFIG") or Path(home) / "hpcflow" / "config.yaml")
+    settings: dict[str, Any] = {"local_cores": len(os.sched_getaffinity(0))}
+    if path.exists():
+        settings.update(_read(path))
+    for key, kind in _KEYS.items():
+        text = environ.get(f"HPCFLOW_{key.upper()}")
+        if text:
+            try:
+                settings[key] = kind(text)
+            except ValueError:
+                raise InvalidConfigError(
+                    f"HPCFLOW_{key.upper()}={text!r}: expected {kind.__name__}"
+                ) from None
+    return Config(**settings)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml  # only where there is a file
+
+    try:
+        document = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise InvalidConfigError(f"{path}: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidConfigError(f"{path}: expected a map of settings")
+    for key, value in document.items():
+        if key not in _KEYS:
+            raise InvalidConfigError(
+                f"{path}: unknown key {key!r}; known: {', '.join(_KEYS)}"
+            )
+        if not isinstance(value, _KEYS[key]):
+            raise InvalidConfigError(f"{path}: {key}: expected {_KEYS[key].__name__}")
+    return document

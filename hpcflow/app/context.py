@@ -1,0 +1,85 @@
+"""Opening a workflow, and handing its use cases the adapters they need."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobstores.open import open_port
+from jobstores.workflow_store import WorkflowStore
+from schedulers import load
+
+import hpcflow.node
+from hpcflow.app.config import Config, load_config
+from hpcflow.errors import (
+    BusyWorkflowError,
+    NotAWorkflowError,
+    StorageError,
+    SubmissionError,
+)
+from hpcflow.submit.context import NodeSettings
+from jobstores.errors import (
+    BusyError,
+    CorruptError,
+    JobStoreError,
+    NotFoundError,
+    ReadOnlyError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from schedulers.port import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWorkflow:
+    """A workflow's store, where it is, and how to reach its schedulers."""
+
+    store: WorkflowStore
+    root: str
+    config: Config
+
+    def scheduler(self, name: str, submission: int) -> Scheduler:
+        """The adapter of a scheduler, for one submission of this workflow."""
+        if name == "local":
+            state_dir = f"{self.root}/submissions/{submission}/local"
+            return load("local", state_dir=state_dir, cores=self.config.local_cores)
+        try:
+            return load(name)
+        except ValueError as error:
+            raise SubmissionError(str(error)) from error
+
+
+def open_workflow(path: str | Path, config: Config | None = None) -> OpenWorkflow:
+    """Open the workflow at a path: its directory, or the zip file it was archived to.
+
+    Raises:
+        NotAWorkflowError: there is none.
+        StorageError: it is damaged, or of a newer format.
+    """
+    target = Path(path).absolute()
+    try:
+        store = WorkflowStore(open_port(str(target)))
+    except NotFoundError as error:
+        raise NotAWorkflowError(f"{path}: not a workflow: {error}") from error
+    except JobStoreError as error:
+        raise translate(error) from error
+    return OpenWorkflow(store, str(target), config or load_config())
+
+
+def node_program() -> NodeSettings:
+    """The interpreter and the program that run job items, as absolute paths."""
+    return NodeSettings(sys.executable, str(Path(hpcflow.node.__path__[0]) / "__main__.py"))
+
+
+def translate(error: JobStoreError) -> Exception:
+    """A job store's error as the one of ours that a user can act on."""
+    if isinstance(error, BusyError):
+        return BusyWorkflowError(f"another command is changing this workflow: {error}")
+    if isinstance(error, ReadOnlyError | CorruptError | UnsupportedError):
+        return StorageError(str(error))
+    if isinstance(error, NotFoundError):
+        return NotAWorkflowError(str(error))
+    return StorageError(f"{error.kind}: {error}")

@@ -1,0 +1,260 @@
+"""The Python API: make or open a workflow, submit it, wait, read its values."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpcflow.app.context import OpenWorkflow, node_program, open_workflow, translate
+from hpcflow.errors import StorageError
+from jobstores.errors import JobStoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from jobstores.fold import FoldReport
+
+    from hpcflow.app.config import Config
+    from hpcflow.app.runs import RunLog
+    from hpcflow.app.tasks import Tasks
+    from hpcflow.report.data import WorkflowStatus
+    from hpcflow.results.table import Table
+    from hpcflow.submit.context import SubmitContext
+    from hpcflow.submit.submit import SubmitReport
+
+SHORTEST_POLL_S = 0.05
+LONGEST_POLL_S = 2.0
+LONGEST_CLUSTER_POLL_S = 15.0
+
+
+class Workflow:
+    """One workflow on disk.
+
+    Made with `Workflow.make` from a template, or opened with `Workflow.open` from
+    its directory or the zip file it was archived to.
+    """
+
+    def __init__(self, opened: OpenWorkflow) -> None:
+        self._opened = opened
+
+    @classmethod
+    def make(
+        cls,
+        template: str | Path,
+        *,
+        path: str | Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ) -> Workflow:
+        """Make a workflow of a template file.
+
+        Args:
+            template: a YAML or JSON file.
+            path: where the workflow goes; default: `NAME_<date>_<time>` here.
+            variables: values for the template's `<<var:...>>`.
+            name: instead of the template's.
+
+        Raises:
+            InvalidTemplateError: with all of the template's problems.
+            ExistsError: the path is taken.
+        """
+        from dataclasses import replace
+
+        from hpcflow.app.templates import read_template
+        from hpcflow.submit.make import make_workflow
+
+        model = read_template(template, variables or {})
+        if name is not None:
+            model = replace(model, name=name)
+        target = Path(path) if path is not None else None
+        with _translated():
+            return cls.open(make_workflow(model, target))
+
+    @classmethod
+    def open(cls, path: str | Path, *, config: Config | None = None) -> Workflow:
+        """Open a workflow's directory or its zip file.
+
+        Raises:
+            NotAWorkflowError: there is none.
+        """
+        return cls(open_workflow(path, config))
+
+    @property
+    def path(self) -> Path:
+        """Its directory, or zip file, as an absolute path."""
+        return Path(self._opened.root)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        name: str = self._opened.store.base().info["name"]
+        return name
+
+    def submit(self, *, scheduler: str | None = None) -> SubmitReport:
+        """Submit what is not submitted yet; return at once.
+
+        Args:
+            scheduler: for tasks whose resources name none; default: the
+                configuration's.
+
+        Raises:
+            SubmissionError: a scheduler refused a job, or does not answer.
+        """
+        from hpcflow.submit.submit import submit_workflow
+
+        with _translated():
+            return submit_workflow(self._opened.store, self._submit_context(scheduler))
+
+    def plan(self, *, scheduler: str | None = None) -> dict[str, dict[str, bytes]]:
+        """The job directories that `submit` would write: job -> file name -> content."""
+        from hpcflow.submit.submit import dry_run
+
+        with _translated():
+            return dry_run(self._opened.store, self._submit_context(scheduler))
+
+    def _submit_context(self, scheduler: str | None) -> SubmitContext:
+        from hpcflow.submit.context import SubmitContext
+
+        config = self._opened.config
+        return SubmitContext(
+            root=self._opened.root,
+            load=self._opened.scheduler,
+            default_scheduler=scheduler or config.scheduler,
+            local_cores=config.local_cores,
+            node=node_program(),
+        )
+
+    def status(self, *, ask: bool = True) -> WorkflowStatus:
+        """Its state now. With `ask` false, schedulers are not asked."""
+        from hpcflow.report.status import read_status
+
+        opened = self._opened
+        with _translated():
+            return read_status(opened.store, opened.root, opened.scheduler, ask=ask)
+
+    def wait(
+        self,
+        *,
+        timeout_s: float | None = None,
+        each: Callable[[WorkflowStatus], None] | None = None,
+    ) -> WorkflowStatus:
+        """Wait until nothing more happens by itself; fold; return the last state.
+
+        Args:
+            timeout_s: give up after so long (the state returned is then active).
+            each: called with every state seen.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        pause = SHORTEST_POLL_S
+        while True:
+            began = time.monotonic()
+            status = self.status()
+            if each is not None:
+                each(status)
+            if status.settled:
+                break
+            if deadline is not None and time.monotonic() >= deadline:
+                return status
+            # Never spend more than a fifth of the time on looking.
+            local = all(job.scheduler == "local" for job in status.jobs)
+            longest = LONGEST_POLL_S if local else LONGEST_CLUSTER_POLL_S
+            pause = min(longest, max(pause * 1.3, 4 * (time.monotonic() - began)))
+            time.sleep(pause)
+        if status.jobs and not self._opened.store.port.read_only:
+            self.fold()
+        return status
+
+    def fold(self) -> FoldReport:
+        """Merge finished segments into the base, and pack those of finished jobs."""
+        self._writable("folded")
+        store = self._opened.store
+        with _translated(), store.lease(wait_s=10.0) as lease:
+            report = store.fold(lease)
+            store.sweep(lease)
+            return report
+
+    def cancel(self) -> dict[str, list[str]]:
+        """Cancel its jobs; return their ids by scheduler."""
+        from hpcflow.submit.cancel import cancel_workflow
+
+        self._writable("cancelled")
+        with _translated():
+            return cancel_workflow(self._opened.store, self._opened.scheduler)
+
+    def results(self, task: str | None = None) -> Table:
+        """The table of one task (default: the last): a row per element.
+
+        Raises:
+            NoSuchPartError: there is no such task.
+        """
+        from hpcflow.results.table import ResultsReader
+
+        with _translated():
+            reader = ResultsReader(self._opened.store)
+            index = len(reader.task_names) - 1 if task is None else reader.task_index(task)
+            return reader.table(index)
+
+    def command_text(self, task: str, action: int) -> str:
+        """What an action of a task executes, as the template says it."""
+        from hpcflow.app.runs import command_text
+
+        with _translated():
+            return command_text(self._opened.store, task, action)
+
+    def log(self, task: str, element: int, action: int = 0) -> RunLog:
+        """What the run of one element wrote.
+
+        Raises:
+            NoSuchPartError: there is no such run, or it has not ended.
+        """
+        from hpcflow.app.runs import read_log
+
+        with _translated():
+            return read_log(self._opened.store, task, element, action)
+
+    @property
+    def tasks(self) -> Tasks:
+        """Its tasks: `wk.tasks.NAME.elements[i].outputs.X`."""
+        from hpcflow.app.tasks import Tasks
+        from hpcflow.results.table import ResultsReader
+
+        with _translated():
+            return Tasks(ResultsReader(self._opened.store))
+
+    def zip(self, path: str | Path | None = None, *, scratch: bool = False) -> Path:
+        """Write the workflow into one zip file, readable in place by every command.
+
+        Args:
+            path: the file; default: the workflow's directory with `.zip` added.
+            scratch: with the runs' own directories too.
+
+        Raises:
+            ExistsError: the file exists.
+        """
+        from hpcflow.app.archive import zip_workflow
+
+        self._writable("zipped again")
+        target = (
+            Path(path) if path is not None else self.path.with_name(f"{self.path.name}.zip")
+        )
+        with _translated():
+            return zip_workflow(self._opened.store, target, scratch=scratch)
+
+    def _writable(self, done: str) -> None:
+        if self._opened.store.port.read_only:
+            raise StorageError(
+                f"{self.path} is an archive and cannot be {done}: `hpcflow unzip` it first."
+            )
+
+    def __repr__(self) -> str:
+        return f"Workflow({str(self.path)!r})"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except JobStoreError as error:
+        raise translate(error) from error

@@ -1,0 +1,32 @@
+"""`hpcflow cancel`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from hpcflow.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("cancel")
+@options.workflow
+@options.as_json
+def command(workflow: Path, *, as_json: bool) -> None:
+    """Cancel the jobs of WORKFLOW; what has ended keeps its values."""
+    from hpcflow.app.workflow import Workflow
+
+    asked = Workflow.open(workflow).cancel()
+    if as_json:
+        click.echo(json.dumps({"format": 1, "cancelled": asked}))
+        return
+    for scheduler, ids in asked.items():
+        click.echo(
+            f"{scheduler}: asked to end {len(ids)} job{'' if len(ids) == 1 else 's'}"
+        )
+    if not asked:
+        click.echo("nothing was submitted")

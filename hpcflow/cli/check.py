@@ -1,0 +1,36 @@
+"""`hpcflow check`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from hpcflow.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("check")
+@options.template
+@options.variables
+@options.as_json
+def command(template: Path, variables: dict[str, str], *, as_json: bool) -> int:
+    """Find every problem of TEMPLATE; make nothing. Exit code 3 if there are any."""
+    from hpcflow.app.templates import check
+
+    problems = check(template, variables)
+    if as_json:
+        document = {"format": 1, "problems": [problem.to_json() for problem in problems]}
+        click.echo(json.dumps(document))
+    else:
+        for problem in problems:
+            click.echo(str(problem))
+        if problems:
+            plural = "" if len(problems) == 1 else "s"
+            click.echo(f"hpcflow: {len(problems)} problem{plural} in {template}", err=True)
+        else:
+            click.echo(f"{template}: no problems")
+    return 3 if problems else 0

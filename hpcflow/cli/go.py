@@ -1,0 +1,54 @@
+"""`hpcflow go`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import click
+
+from hpcflow.cli import options
+from hpcflow.cli.submit import print_plan, submit
+
+
+@click.command("go")
+@options.template
+@options.path
+@options.name
+@options.variables
+@options.scheduler
+@options.dry_run
+@click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@options.timeout
+@options.as_json
+@options.quiet
+def command(
+    template: Path,
+    path: Path | None,
+    name: str | None,
+    variables: dict[str, str],
+    scheduler: str | None,
+    timeout: float | None,
+    *,
+    dry_run: bool,
+    wait: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Make a workflow of TEMPLATE and submit it."""
+    from hpcflow.app.workflow import Workflow
+
+    if dry_run:
+        scratch = tempfile.mkdtemp(prefix="hpcflow-dry-run-")
+        try:
+            workflow = Workflow.make(
+                template, path=Path(scratch) / "workflow", variables=variables, name=name
+            )
+            return print_plan(workflow, scheduler, as_json=as_json)
+        finally:
+            shutil.rmtree(scratch)
+    workflow = Workflow.make(template, path=path, variables=variables, name=name)
+    return submit(
+        workflow, scheduler, wait=wait, timeout=timeout, as_json=as_json, quiet=quiet
+    )

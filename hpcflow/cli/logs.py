@@ -1,0 +1,39 @@
+"""`hpcflow logs`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from hpcflow.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("logs")
+@options.workflow
+@click.argument("task")
+@click.argument("element", type=int, default=0)
+@click.option(
+    "--action", type=int, default=0, show_default=True, help="The action's index."
+)
+@options.as_json
+def command(workflow: Path, task: str, element: int, action: int, *, as_json: bool) -> None:
+    """Print what the run of TASK's ELEMENT wrote to stdout and stderr."""
+    from hpcflow.app.workflow import Workflow
+
+    log = Workflow.open(workflow).log(task, element, action)
+    if as_json:
+        document = {
+            "format": 1,
+            "path": log.path,
+            "start": log.start,
+            "end": log.end,
+            "text": log.text.decode(errors="replace"),
+        }
+        click.echo(json.dumps(document))
+    else:
+        click.echo(log.text, nl=False)

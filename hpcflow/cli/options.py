@@ -1,0 +1,51 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+workflow = click.argument("workflow", type=click.Path(path_type=Path), metavar="WORKFLOW")
+template = click.argument("template", type=click.Path(path_type=Path), metavar="TEMPLATE")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+quiet = click.option("-q", "--quiet", is_flag=True, help="Print only what was asked for.")
+path = click.option(
+    "--path",
+    type=click.Path(path_type=Path),
+    help="The workflow's directory  [default: NAME_<date>_<time> here].",
+)
+name = click.option("--name", help="The workflow's name, instead of the template's.")
+scheduler = click.option(
+    "--scheduler",
+    metavar="NAME",
+    help="For tasks whose resources name none  [default: the configuration's].",
+)
+dry_run = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the jobs that would be submitted; submit nothing.",
+)
+timeout = click.option(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    help="Give up waiting after so long (exit code 8).",
+)
+
+
+def _variables(
+    _context: click.Context, _parameter: click.Parameter, pairs: tuple[tuple[str, str], ...]
+) -> dict[str, str]:
+    return dict(pairs)
+
+
+variables = click.option(
+    "--var",
+    "variables",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    callback=_variables,
+    help="A value for the template's <<var:NAME>>; may be repeated.",
+)

@@ -1,0 +1,89 @@
+"""`hpcflow results`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hpcflow.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hpcflow.results.table import Table
+
+SHOWN_ROWS = 60
+CELL_WIDTH = 40
+
+
+@click.command("results")
+@options.workflow
+@click.option("--task", metavar="NAME", help="The task  [default: the last].")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values, every row.")
+@click.option(
+    "--column", "columns", multiple=True, metavar="NAME", help="Only these columns."
+)
+@options.as_json
+def command(
+    workflow: Path,
+    task: str | None,
+    columns: tuple[str, ...],
+    *,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Print the inputs and outputs of a task of WORKFLOW, a row per element."""
+    from hpcflow.app.workflow import Workflow
+
+    table = Workflow.open(workflow).results(task).select(columns)
+    if as_json:
+        _print_json(table)
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(table.rows())
+    else:
+        _print_text(table)
+
+
+def _print_json(table: Table) -> None:
+    from jobstores import values
+
+    document = {
+        "format": 1,
+        "task": table.task,
+        "inputs": list(table.inputs),
+        "outputs": list(table.outputs),
+        "columns": {
+            name: [values.encode(value) for value in column.tolist()]
+            for name, column in table.columns.items()
+        },
+    }
+    click.echo(json.dumps(document))
+
+
+def _print_text(table: Table) -> None:
+    shown = [
+        [_cell(value) for value in row]
+        for row, _ in zip(table.rows(), range(SHOWN_ROWS), strict=False)
+    ]
+    rows = [list(table.columns), *shown]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
+    for row in rows:
+        click.echo("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+    if len(table) > SHOWN_ROWS:
+        click.echo(
+            f"... {len(table) - SHOWN_ROWS} more rows; --csv or --json prints all", err=True
+        )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    text = f"{value:.10g}" if isinstance(value, float) else str(value)
+    text = text.replace("\n", "\\n")
+    return text if len(text) <= CELL_WIDTH else text[: CELL_WIDTH - 3] + "..."

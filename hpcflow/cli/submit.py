@@ -1,0 +1,102 @@
+"""`hpcflow submit`, and the part of it that `go` shares."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from hpcflow.cli import options
+from hpcflow.cli.finish import follow
+from hpcflow.cli.render import nearest_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hpcflow.app.workflow import Workflow
+
+
+@click.command("submit")
+@options.workflow
+@options.scheduler
+@options.dry_run
+@click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@options.timeout
+@options.as_json
+@options.quiet
+def command(
+    workflow: Path,
+    scheduler: str | None,
+    timeout: float | None,
+    *,
+    dry_run: bool,
+    wait: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Submit what WORKFLOW has not submitted yet."""
+    from hpcflow.app.workflow import Workflow
+
+    opened = Workflow.open(workflow)
+    if dry_run:
+        return print_plan(opened, scheduler, as_json=as_json)
+    return submit(
+        opened, scheduler, wait=wait, timeout=timeout, as_json=as_json, quiet=quiet
+    )
+
+
+def submit(
+    workflow: Workflow,
+    scheduler: str | None,
+    *,
+    wait: bool,
+    timeout: float | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Submit, say what was submitted, and wait if asked to; return the exit code."""
+    report = workflow.submit(scheduler=scheduler)
+    if wait:
+        if not quiet and not as_json:
+            click.echo(_summary(workflow, len(report.submitted), report.runs), err=True)
+        return follow(workflow, timeout=timeout, as_json=as_json, quiet=quiet)
+    if as_json:
+        document = {
+            "format": 1,
+            "path": str(workflow.path),
+            "submission": report.submission,
+            "submitted_jobs": list(report.submitted),
+            "jobs": report.jobs,
+            "runs": report.runs,
+        }
+        click.echo(json.dumps(document))
+    elif not quiet:
+        click.echo(_summary(workflow, len(report.submitted), report.runs))
+        click.echo(f"next: hpcflow show {nearest_path(str(workflow.path))}")
+    return 0
+
+
+def _summary(workflow: Workflow, jobs: int, runs: int) -> str:
+    where = nearest_path(str(workflow.path))
+    if not jobs:
+        return f"{where}: everything is submitted already"
+    return f"{where}: submitted {jobs} job{'' if jobs == 1 else 's'} with {runs} runs"
+
+
+def print_plan(workflow: Workflow, scheduler: str | None, *, as_json: bool) -> int:
+    """The jobs that `submit` would submit."""
+    plan = workflow.plan(scheduler=scheduler)
+    shown = {
+        job: {n: c.decode() for n, c in files.items() if n.endswith((".sh", ".json"))}
+        for job, files in plan.items()
+    }
+    if as_json:
+        click.echo(json.dumps({"format": 1, "jobs": shown}))
+        return 0
+    for job, files in shown.items():
+        for name, content in files.items():
+            if name.endswith(".sh"):
+                click.echo(f"# ---- {job}/{name}\n{content}")
+    click.echo(f"{len(plan)} jobs would be submitted; nothing was.", err=True)
+    return 0

@@ -1,0 +1,25 @@
+"""`hpcflow wait`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hpcflow.cli import options
+from hpcflow.cli.finish import follow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("wait")
+@options.workflow
+@options.timeout
+@options.as_json
+@options.quiet
+def command(workflow: Path, timeout: float | None, *, as_json: bool, quiet: bool) -> int:
+    """Wait until WORKFLOW has ended; exit code 1 if not every run succeeded."""
+    from hpcflow.app.workflow import Workflow
+
+    return follow(Workflow.open(workflow), timeout=timeout, as_json=as_json, quiet=quiet)

@@ -1,0 +1,166 @@
+"""What compile decides about a job, as data, and what it then asks of a scheduler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hpcflow.errors import InvalidTemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hpcflow.model.resources import Resources
+    from hpcflow.model.workflow import Indices
+
+LOCAL = "local"
+DEFAULT_ARRAY_ITEMS = 1000  # what SLURM takes unless the site raised it
+SCHEDULE_MARGIN_S = 60
+
+
+class CompileError(InvalidTemplateError):
+    """A checked workflow that still can't become jobs; says which task and action."""
+
+    kind = "cannot_compile"
+
+
+class Step(NamedTuple):
+    """One action of one task, for all rows of a job, with what its runs ask for."""
+
+    task: int
+    action: int
+    resources: Resources
+
+
+class JobDependency(NamedTuple):
+    """A job that must have ended first.
+
+    elementwise: both are arrays of the same number of items, and each item needs
+    nothing but the item of the same index.
+    """
+
+    job: int
+    elementwise: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """What compile must know of the configuration and the site.
+
+    default_scheduler: for resources that name none. local_cores: what items of
+    the local scheduler share. max_array_items: the most items an array may have,
+    by scheduler, as a map or a function; `DEFAULT_ARRAY_ITEMS` where it says
+    nothing. silence_s: how long an item is silent before others may take it over.
+    """
+
+    default_scheduler: str
+    local_cores: int
+    max_array_items: Mapping[str, int] | Callable[[str], int | None] = field(
+        default_factory=dict
+    )
+    silence_s: float = 70.0
+    log_level: str = "info"
+
+    def array_limit(self, scheduler: str) -> int:
+        """The most items that an array of this scheduler may have."""
+        source = self.max_array_items
+        limit = source(scheduler) if callable(source) else source.get(scheduler)
+        return limit or DEFAULT_ARRAY_ITEMS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobPlan:
+    """One job: what each of its rows executes, and how rows become items.
+
+    steps: in the order in which a row executes them.
+    rows: by task, the element that each row stands for, in the order of `rows.bin`:
+        item I has the rows from I * num_rows // num_items on.
+    concurrency: rows that an item executes at a time.
+    resources: what one run asks for; equal for all steps, but for what
+        `Step.resources` says about success and failure.
+    dependencies: by job index, which is always smaller than `index`.
+    """
+
+    index: int
+    name: str
+    workflow_id: str
+    submission: int
+    scheduler: str
+    steps: tuple[Step, ...]
+    rows: dict[int, Indices]
+    num_items: int
+    concurrency: int
+    resources: Resources
+    dependencies: tuple[JobDependency, ...]
+    silence_s: float
+    log_level: str
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the job: elements of each of its tasks."""
+        return len(self.rows[self.steps[0].task])
+
+    @property
+    def rows_per_item(self) -> int:
+        """Rows of the largest item."""
+        return -(-self.num_rows // self.num_items)
+
+    @property
+    def runs(self) -> dict[int, int]:
+        """How many runs of each task the job executes, by task index."""
+        counts: dict[int, int] = {}
+        for step in self.steps:
+            counts[step.task] = counts.get(step.task, 0) + self.num_rows
+        return counts
+
+    @property
+    def throttle(self) -> int | None:
+        """At most so many items at a time: what hpcflow 0.2 made of `max_array_items`."""
+        return self.resources.max_array_items if self.num_items > 1 else None
+
+
+def walltime_s(plan: JobPlan) -> int | None:
+    """How long one item may take: the schedule of its runs.
+
+    `time_limit` is what one run may take, so an item asks for that many seconds
+    times the runs that follow one another in it: ceil(rows / concurrency) rows of
+    its largest slice, each with all steps. A schedule of several runs gets
+    `SCHEDULE_MARGIN_S` more for starting and recording them. A single run does
+    not: a limit that equals the partition's must not become one that exceeds it.
+    """
+    limit = plan.resources.time_limit_s
+    if limit is None:
+        return None
+    runs = -(-plan.rows_per_item // plan.concurrency) * len(plan.steps)
+    return limit * runs + (SCHEDULE_MARGIN_S if runs > 1 else 0)
+
+
+def job_resources(plan: JobPlan) -> dict[str, Any]:
+    """What one item asks its scheduler for: fields of `schedulers.job.JobResources`.
+
+    Plain JSON values; what the template did not say is left out. Cores, memory,
+    processes and GPUs are those of a run times the rows at a time. Runs of one
+    node each share that node.
+    """
+    asked, slots = plan.resources, plan.concurrency
+    nodes = asked.num_nodes
+    fields = {
+        "num_cores": asked.num_cores * slots,
+        "num_nodes": _times(nodes, slots) if nodes and nodes > 1 else nodes,
+        "num_tasks": _times(asked.num_tasks, slots),
+        "num_tasks_per_node": _times(asked.num_tasks_per_node, slots),
+        "cores_per_task": asked.num_cpus_per_task,
+        "memory_bytes": _times(asked.memory_bytes, slots),
+        "memory_per_core_bytes": asked.memory_per_core_bytes,
+        "walltime_s": walltime_s(plan),
+        "num_gpus": _times(asked.gpus, slots),
+        "partition": asked.partition,
+        "account": asked.account,
+        "qos": asked.qos,
+        "directives": [list(pair) for pair in asked.directives] or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _times(number: int | None, slots: int) -> int | None:
+    return None if number is None else number * slots

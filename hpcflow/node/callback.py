@@ -1,0 +1,148 @@
+"""`callback`: a user's own script says what became of its run.
+
+It writes a side segment of the item's attempt, found by the HPCFLOW_* variables
+that every run has. Set values count where the run did not make them otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Dict, List
+
+from hpcflow.node.outputs import fitted, shortened
+from hpcflow.node.side import side_prefix
+from jobstores import values
+from jobstores.backends.posix import PosixPort
+from jobstores.decisions import Item
+from jobstores.errors import AlreadyExistsError, JobStoreError
+from jobstores.references import put_reference
+from jobstores.segments import SegmentWriter
+
+if TYPE_CHECKING:
+    from jobstores.port import SegmentHandle
+    from jobstores.records import Record
+
+USAGE = """\
+usage: callback set NAME VALUE | set NAME --json TEXT
+       callback start [RUN] | end [RUN] --exit N | skip [RUN] --why TEXT
+RUN is the current run where it is left out.
+"""
+EX_USAGE = 64
+EX_UNAVAILABLE = 69
+
+
+class _UsageError(Exception):
+    """The command line is not understood."""
+
+
+def main(arguments: List[str]) -> int:
+    """Write what the command line says; returns the exit status."""
+    try:
+        record = parse(arguments, os.environ)
+        _write(record, os.environ)
+    except _UsageError as error:
+        sys.stderr.write(f"hpcflow callback: {error}\n{USAGE}")
+        return EX_USAGE
+    except (JobStoreError, OSError) as error:
+        sys.stderr.write(f"hpcflow callback: nothing was recorded: {error}\n")
+        return EX_UNAVAILABLE
+    return 0
+
+
+def parse(arguments: List[str], environment: Any) -> Record:
+    """The record that a command line asks for, but for its time.
+
+    Raises:
+        _UsageError: it is not understood.
+        UnstorableError: the value can't be stored.
+    """
+    words = list(arguments)
+    if not words:
+        raise _UsageError("what is to be recorded?")
+    verb = words.pop(0)
+    if verb == "set":
+        return _set(words, environment)
+    options = {"end": "--exit", "skip": "--why", "start": ""}
+    if verb not in options:
+        raise _UsageError(f"{verb!r} is not known")
+    given = _option(words, options[verb]) if options[verb] else None
+    record: Record = {"t": verb, "run": _run(words, environment)}
+    if verb == "end":
+        record["exit"] = _integer(given or "", "--exit")
+    elif verb == "skip":
+        record["why"] = shortened(given or "")
+    return record
+
+
+def _set(words: List[str], environment: Any) -> Record:
+    as_json = "--json" in words
+    if as_json:
+        words.remove("--json")
+    if len(words) != 2:
+        raise _UsageError("set expects NAME VALUE or NAME --json TEXT")
+    name, text = words
+    value: Any = text
+    if as_json:
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise _UsageError(f"{text[:80]!r} is not JSON: {error}") from None
+    run = _run([], environment)
+    return {"t": "set", "run": run, "name": name, "value": values.encode(value, name)}
+
+
+def _option(words: List[str], name: str) -> str:
+    try:
+        place = words.index(name)
+        words.pop(place)
+        return words.pop(place)
+    except (ValueError, IndexError):
+        raise _UsageError(f"{name} is missing, or its value") from None
+
+
+def _run(words: List[str], environment: Any) -> int:
+    if len(words) > 1:
+        raise _UsageError(f"{words[1]!r} was not expected")
+    text = words[0] if words else environment.get("HPCFLOW_RUN_ID", "")
+    return _integer(text, "RUN (or HPCFLOW_RUN_ID)")
+
+
+def _integer(text: str, what: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise _UsageError(f"{what}: expected a whole number, found {text!r}") from None
+
+
+def _write(record: Record, environment: Any) -> None:
+    where: Dict[str, int] = {
+        name: _integer(environment.get(f"HPCFLOW_{name}", ""), f"HPCFLOW_{name}")
+        for name in ("SUB_IDX", "JS_IDX", "ITEM_IDX", "ATTEMPT")
+    }
+    port = PosixPort(environment.get("HPCFLOW_WK_PATH", ""))
+    item = Item(where["SUB_IDX"], where["JS_IDX"], where["ITEM_IDX"])
+    attempt = where["ATTEMPT"]
+    handle, number = _new_segment(port, side_prefix(item, attempt))
+    record["at"] = time.time_ns() // 1000
+    if record["t"] == "set":
+        name = record["name"]
+        prefix = f"values/{item.submission}/{item.job}/{item.item}.{attempt}/side.{number}"
+        put = partial(put_reference, port)
+        record["value"] = fitted({name: record["value"]}, prefix, record["run"], put)[name]
+    writer = SegmentWriter(handle)
+    writer.append(record)
+    writer.sync()
+    writer.close()
+
+
+def _new_segment(port: PosixPort, prefix: str) -> tuple[SegmentHandle, int]:
+    while True:
+        number = time.time_ns()
+        try:
+            return port.create_segment(f"{prefix}{number}"), number
+        except AlreadyExistsError:
+            continue

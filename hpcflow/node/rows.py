@@ -1,0 +1,91 @@
+"""An item's rows: which is next, and which wait for another job's outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List
+
+from hpcflow.node import manifest as manifests
+
+if TYPE_CHECKING:
+    from jobstores.records import Record
+
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 15.0
+
+
+class RowState:
+    """How far a row has come: the records of its steps up to now."""
+
+    __slots__ = ("columns", "number", "outcomes")
+
+    def __init__(self, number: int, columns: List[Any]) -> None:
+        self.number = number
+        self.columns = columns
+        self.outcomes: List[Record] = []
+
+
+class RowQueue:
+    """Hands out an item's rows; those put back come again after the fresh ones.
+
+    All rows share `guard_s`, counted from the first that was put back: how long
+    names that other nodes made may be late (NFS caches names that are absent).
+    `refresh` is called before rows that wait are handed out again.
+    """
+
+    def __init__(
+        self,
+        manifest: manifests.Manifest,
+        item: int,
+        guard_s: float,
+        refresh: Callable[[], None],
+    ) -> None:
+        first, last = manifest.slice_of(item)
+        self._fresh: Iterator[RowState] = (
+            RowState(number, columns)
+            for number, columns in enumerate(manifests.rows(manifest, first, last), first)
+        )
+        self._exhausted = False
+        self._guard_s = guard_s
+        self._refresh = refresh
+        self._waiting: List[RowState] = []
+        self._again: List[RowState] = []
+        self._wait_s = FIRST_WAIT_S
+        self._give_up_at: float | None = None
+        self._look_at = 0.0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether rows wait."""
+        return bool(self._waiting)
+
+    @property
+    def look_at(self) -> float:
+        """When rows that wait are handed out again."""
+        return self._look_at
+
+    def next(self, now: float) -> RowState | None:
+        """The next row that can be tried now, or None."""
+        if self._again:
+            return self._again.pop()
+        if not self._exhausted:
+            row = next(self._fresh, None)
+            if row is not None:
+                return row
+            self._exhausted = True
+        if self._waiting and now >= self._look_at:
+            self._refresh()
+            self._again, self._waiting = self._waiting[::-1], []
+            return self._again.pop()
+        return None
+
+    def put_back(self, row: RowState, now: float) -> bool:
+        """Let a row wait; False where all the waiting time has been used up."""
+        if self._give_up_at is None:
+            self._give_up_at = now + self._guard_s
+        if now >= self._give_up_at:
+            return False
+        if not self._waiting:
+            self._look_at = min(now + self._wait_s, self._give_up_at)
+            self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+        self._waiting.append(row)
+        return True

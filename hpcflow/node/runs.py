@@ -1,0 +1,280 @@
+"""One run from its start to its `end` record."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Dict, List, Set
+
+from hpcflow.node import outputs as outs
+from hpcflow.node import spawn
+from hpcflow.node.capture import Capture, ParseError
+from hpcflow.node.journal import microseconds, now_s
+from hpcflow.node.signals import name_of
+from jobstores import values
+from jobstores.errors import JobStoreError
+
+if TYPE_CHECKING:
+    from hpcflow.node.launch import Launch
+    from hpcflow.node.manifest import Step
+    from jobstores.records import Record
+
+NOT_STARTED = -1  # the `exit` of a run whose bash was never started
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss; getrusage(2)
+
+
+class Log:
+    """A slot's log file, opened when its first run starts."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.fd = -1
+
+    def open(self) -> None:
+        """Open it for appending, its folder made where it is missing.
+
+        Raises:
+            OSError: the storage is full, read-only or gone.
+        """
+        if self.fd >= 0:
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            self.fd = os.open(self.path, flags, 0o666)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            self.fd = os.open(self.path, flags, 0o666)
+
+    def size(self) -> int:
+        """How many bytes it holds."""
+        return os.fstat(self.fd).st_size if self.fd >= 0 else 0
+
+    def append(self, data: bytes) -> None:
+        """Add to what the run wrote itself, as far as the storage takes it."""
+        with suppress(OSError):  # the record of the failure matters more than its text
+            while data:
+                data = data[os.write(self.fd, data) :]
+
+    def close(self) -> None:
+        """Close it; remove it if nothing was written."""
+        if self.fd < 0:
+            return
+        empty = self.size() == 0
+        os.close(self.fd)
+        self.fd = -1
+        if empty:
+            with suppress(OSError):  # an empty file does no harm
+                os.unlink(self.path)
+
+
+class Run:
+    """A run whose bash was started."""
+
+    def __init__(self, run: int, step: Step, launch: Launch, log: Log) -> None:
+        self.id = run
+        self.step = step
+        self.launch = launch
+        self.log = log
+        self.pid = 0
+        self.captures: List[Capture] = []
+        self.announced = False
+        self.stopped_by = 0  # the signal that ended the item while this was running
+        self.passed_on: Set[int] = set()
+        self.started_us = 0
+        self.started_at = 0.0
+        self.log_first = 0
+        self.drain_until = 0.0
+        self.exit = 0
+        self.signal = 0
+        self.ended_us = 0
+        self.usage: Any = None
+
+    def start(self, spawner: spawn.Spawner) -> None:
+        """Start its bash.
+
+        Raises:
+            OSError: it could not be started.
+        """
+        self.log.open()
+        self.log_first = self.log.size()
+        pipes = []
+        try:
+            for spec in self.step.captures:
+                reading, writing = os.pipe()
+                pipes.append((writing, spec["fd"]))
+                self.captures.append(Capture(reading, spec))
+            self.started_us, self.started_at = microseconds(), now_s()
+            self.pid = spawner.start(self.launch, self.log.fd, pipes)
+        except OSError:
+            for capture in self.captures:
+                capture.close()
+            raise
+        finally:
+            for writing, _ in pipes:
+                os.close(writing)
+
+    def reap(self) -> bool:
+        """Whether its bash has ended, now or before; notes status and usage."""
+        if self.ended_us:
+            return True
+        pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+        if pid == 0:
+            return False
+        self.ended_us = microseconds()
+        self.usage = usage
+        if os.WIFSIGNALED(status):
+            self.signal = os.WTERMSIG(status)
+            self.exit = 128 + self.signal
+        else:
+            self.exit = os.WEXITSTATUS(status)
+        return True
+
+    @property
+    def draining(self) -> bool:
+        """Whether a captured stream is still open."""
+        return any(capture.open for capture in self.captures)
+
+    def tell(self, number: int, *, stopping: bool) -> None:
+        """Send its whole tree a signal; `stopping`: it is the one that ends the item."""
+        if stopping:
+            self.stopped_by = self.stopped_by or number
+        else:
+            self.passed_on.add(number)
+        spawn.signal_group(self.pid, number)
+
+    def start_record(self) -> Record:
+        """What says that it is running."""
+        return {"t": "start", "run": self.id, "at": self.started_us}
+
+    def interruption(self) -> str:
+        """Why it did not run to its own end; empty where it did."""
+        if self.stopped_by:
+            return f"stopped by {name_of(self.stopped_by)}"
+        died_of = self.signal or (self.exit - 128 if self.exit > 128 else 0)
+        if died_of in self.passed_on:
+            return f"ended by {name_of(died_of)}, which the item was sent"
+        return ""
+
+    def failure(self) -> str:
+        """Why its bash did not succeed; empty where it did."""
+        if self.signal:
+            return f"killed by signal {self.signal} ({name_of(self.signal)})"
+        if self.exit not in self.step.success_exit_codes:
+            return f"exit status {self.exit}"
+        return ""
+
+    def outputs(self) -> Dict[str, Any]:
+        """The encoded outputs that it made.
+
+        Raises:
+            ParseError: one is not what was declared.
+        """
+        found = {}
+        for capture in self.captures:
+            try:
+                found[capture.output] = capture.encoded()
+            except ParseError as error:
+                raise ParseError(f"output {capture.output!r}: {error}") from None
+        if self.launch.outputs_file:
+            found.update(self._written_outputs())
+        return found
+
+    def told_why(self) -> str:
+        """What a failing script's caller says of the failure; empty if nothing."""
+        if not self.launch.outputs_file:
+            return ""
+        try:
+            with open(self.launch.outputs_file, "rb") as stream:
+                written = json.loads(stream.read())
+            return f": {written['$why']}"
+        except (OSError, ValueError, TypeError, KeyError):
+            return ""
+
+    def _written_outputs(self) -> Dict[str, Any]:
+        """What a script left in its outputs file: encoded, or the user's own JSON."""
+        try:
+            with open(self.launch.outputs_file, "rb") as stream:
+                written = json.loads(stream.read())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise ParseError(f"the outputs are not JSON: {error}") from None
+        if not isinstance(written, dict):
+            raise ParseError(
+                "expected JSON that maps outputs to values, found a "
+                f"{type(written).__name__}"
+            )
+        unknown = [name for name in written if name not in self.step.outputs]
+        if unknown:
+            raise ParseError(f"output {unknown[0]!r} is not an output of this action")
+        if self.step.data_out == "direct":
+            return written
+        try:
+            return {name: values.encode(value, name) for name, value in written.items()}
+        except JobStoreError as error:
+            raise ParseError(str(error)) from error
+
+    def end_record(
+        self, out: Dict[str, Any], why: str, slot: int, *, interrupted: bool
+    ) -> Record:
+        """Its end; `why` is empty where it succeeded."""
+        record: Record = {
+            "t": "end",
+            "run": self.id,
+            "start": self.started_us,
+            "at": self.ended_us,
+            "ok": not why,
+            "exit": self.exit,
+            "mem": self.usage.ru_maxrss * _RSS_UNIT,
+            "user": round(self.usage.ru_utime, 6),
+            "sys": round(self.usage.ru_stime, 6),
+            "out": out,
+            "log": [slot, self.log_first, self.log.size()],
+        }
+        if why:
+            record["why"] = outs.shortened(why)
+        if interrupted:
+            record["int"] = True
+        return record
+
+    def show_captured(self) -> None:
+        """Put the end of what was captured in the log, as nobody else will see it."""
+        for capture in self.captures:
+            tail = capture.tail()
+            if tail:
+                self.log.append(tail if tail.endswith(b"\n") else tail + b"\n")
+
+    def close(self) -> None:
+        """Let go of its pipes, memory and files."""
+        for capture in self.captures:
+            capture.close()
+            capture.parts = []
+        for path in self.launch.files:
+            with suppress(OSError):  # never written, or the user's program took it away
+                os.unlink(path)
+
+
+def unstarted_record(
+    run: int, why: str, slot: int, log_size: int, *, again: bool
+) -> Record:
+    """The end of a run whose bash was never started; `again`: it is worth another try."""
+    at = microseconds()
+    record: Record = {
+        "t": "end",
+        "run": run,
+        "start": at,
+        "at": at,
+        "ok": False,
+        "exit": NOT_STARTED,
+        "mem": 0,
+        "user": 0.0,
+        "sys": 0.0,
+        "out": {},
+        "log": [slot, log_size, log_size],
+        "why": outs.shortened(why),
+    }
+    if again:
+        record["int"] = True
+    return record

@@ -1,0 +1,1 @@
+"""How a workflow is laid out in a job store, and read back."""

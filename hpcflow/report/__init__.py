@@ -1,0 +1,1 @@
+"""What a workflow's state is, for people and for programs."""

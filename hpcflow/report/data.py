@@ -1,0 +1,116 @@
+"""A workflow's state as plain data: what `show` prints and `--json` gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from jobstores.records import RunState
+
+# States after which nothing more happens to a run by itself.
+FINAL = frozenset(
+    {
+        RunState.SUCCEEDED,
+        RunState.FAILED,
+        RunState.SKIPPED,
+        RunState.DEFERRED,
+        RunState.LOST,
+        RunState.CANCELLED,
+        RunState.ABORTED,
+    }
+)
+
+
+class Phase(Enum):
+    """Where a workflow as a whole is."""
+
+    MADE = "made"  # nothing was submitted
+    ACTIVE = "active"  # jobs wait or run
+    DONE = "done"  # every run succeeded
+    ENDED = "ended"  # nothing goes on, and not every run succeeded
+    STOPPED = "stopped"  # a submission was cut off: `submit` goes on
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """One task: how many of its runs are in which state."""
+
+    name: str
+    elements: int
+    runs: int
+    counts: dict[RunState, int]
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """One job of a submission.
+
+    items: number of items by phase: "closed" (its own record says it ended), else
+    the scheduler's word ("pending", "running", "ended", ...) or "unknown".
+    """
+
+    submission: int
+    index: int
+    name: str
+    scheduler: str
+    id: str | None
+    num_items: int
+    items: dict[str, int]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSlice:
+    """Which bytes of which file are a run's output."""
+
+    path: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One run that did not succeed, and what is known of it."""
+
+    run: int
+    task: str
+    element: int
+    action: int
+    state: RunState
+    exit: int | None
+    why: str
+    submission: int
+    job: int
+    item: int
+    attempt: int
+    log: LogSlice | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowStatus:
+    """The whole. `failures` holds the first ones; `num_failures` counts all."""
+
+    name: str
+    id: str
+    path: str
+    created: str
+    phase: Phase
+    tasks: tuple[TaskStatus, ...]
+    jobs: tuple[JobStatus, ...]
+    failures: tuple[Failure, ...] = ()
+    num_failures: int = 0
+    warnings: tuple[str, ...] = field(default=())
+
+    def total(self, *states: RunState) -> int:
+        """Runs of all tasks that are in one of these states."""
+        return sum(task.counts.get(state, 0) for task in self.tasks for state in states)
+
+    @property
+    def num_runs(self) -> int:
+        """Runs of all tasks."""
+        return sum(task.runs for task in self.tasks)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.phase is not Phase.ACTIVE

@@ -1,0 +1,69 @@
+"""Failed runs that are already folded, from the base's columns; and their output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hpcflow.report.data import Failure, LogSlice
+from jobstores.records import RunState
+
+if TYPE_CHECKING:
+    from jobstores.generations import Base
+    from jobstores.workflow_store import WorkflowStore
+
+_NOT_WELL = (RunState.FAILED, RunState.LOST, RunState.CANCELLED, RunState.ABORTED)
+
+
+def folded_failures(
+    store: WorkflowStore, base: Base, path: str, limit: int
+) -> list[Failure]:
+    """The first failed runs of the base's `runs` table, at most `limit`."""
+    import numpy as np  # only where something failed: `show` stays light
+
+    state = np.asarray(store.column(base, "runs", "state"))
+    rows = np.flatnonzero(np.isin(state, [int(s) for s in _NOT_WELL]))[:limit]
+    names = ("id", "exit", "attempt", "submission", "job", "item", "why")
+    spans = ("log_slot", "log_start", "log_end")
+    columns = {name: store.column(base, "runs", name) for name in (*names, *spans)}
+    return [
+        _failure(base, path, RunState(int(state[r])), {n: c[r] for n, c in columns.items()})
+        for r in rows
+    ]
+
+
+def _failure(base: Base, path: str, state: RunState, row: dict[str, Any]) -> Failure:
+    run = int(row["id"])
+    task = max(
+        (t for t in base.info["tasks"] if t["run_base"] <= run), key=lambda t: t["run_base"]
+    )
+    rest, action = divmod(run - task["run_base"], task["actions"])
+    where = f"{path}/logs/{row['submission']}/{row['job']}"
+    log = f"{where}/{row['item']}.{row['attempt']}.{row['log_slot']}.log"
+    return Failure(
+        run=run,
+        task=task["name"],
+        element=rest // task["max_iterations"],
+        action=action,
+        state=state,
+        exit=int(row["exit"]),
+        why=str(row["why"]),
+        submission=int(row["submission"]),
+        job=int(row["job"]),
+        item=int(row["item"]),
+        attempt=int(row["attempt"]),
+        log=LogSlice(log, int(row["log_start"]), int(row["log_end"]))
+        if int(row["log_slot"]) >= 0
+        else None,
+    )
+
+
+def log_tail(log: LogSlice, lines: int = 20, max_bytes: int = 65536) -> str:
+    """The last lines of a run's output; empty where the file is gone or empty."""
+    start = max(log.start, log.end - max_bytes)
+    try:
+        with open(log.path, "rb") as file:
+            file.seek(start)
+            data = file.read(log.end - start)
+    except OSError:
+        return ""
+    return "\n".join(data.decode(errors="replace").splitlines()[-lines:])

@@ -1,0 +1,161 @@
+"""What became of each job item: its own record first, the scheduler second."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpcflow.persist.journal import JournalState, read_journal
+from schedulers.errors import SchedulerError
+from schedulers.job import EndCause, ItemStatus, JobPhase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jobstores.view import View
+
+    from jobstores.decisions import Decision
+    from jobstores.port import ObjectPort
+    from schedulers.port import Scheduler
+
+ABSENT_GRACE_S = 60.0  # accounting lags, and a new job may not be listed yet
+
+_CAUSES = {
+    EndCause.CANCELLED: "cancelled",
+    EndCause.TIME_LIMIT: "the time limit was reached",
+    EndCause.OUT_OF_MEMORY: "out of memory",
+    EndCause.NODE_FAILURE: "the node was lost",
+    EndCause.PREEMPTED: "preempted",
+    EndCause.NEVER_STARTED: "the job never started",
+}
+
+
+@dataclass(slots=True)
+class JobView:
+    """One job with what the store and the scheduler say of its items.
+
+    closed: items whose own record says that they ended. statuses: the scheduler's
+    view of the others, empty where it was not asked or does not answer.
+    """
+
+    submission: int
+    record: dict[str, Any]
+    id: str | None
+    submitted_at: float
+    refused: str
+    cancelled: bool
+    closed: set[int]
+    statuses: Mapping[int, ItemStatus]
+
+    @property
+    def num_items(self) -> int:
+        """Items of the job."""
+        items: int = self.record["items"]
+        return items
+
+    @property
+    def ended(self) -> bool:
+        """Whether every item's own record says that it ended."""
+        return len(self.closed) == self.num_items
+
+
+def job_views(port: ObjectPort, view: View) -> list[JobView]:
+    """All jobs of all submissions, without asking a scheduler."""
+    closed = _closed_items(view)
+    views = []
+    for submission, record in enumerate(view.base.info["submissions"]):
+        journal = read_journal(port, submission)
+        views += [
+            _job_view(submission, job, journal, closed, view) for job in record["jobs"]
+        ]
+    return views
+
+
+def _job_view(
+    submission: int,
+    record: dict[str, Any],
+    journal: JournalState,
+    closed: dict[tuple[int, int], set[int]],
+    view: View,
+) -> JobView:
+    index = record["index"]
+    packed = f"{submission}/{index}" in view.base.packs
+    items = (
+        set(range(record["items"])) if packed else closed.get((submission, index), set())
+    )
+    return JobView(
+        submission=submission,
+        record=record,
+        id=journal.ids.get(index),
+        submitted_at=journal.submitted_at.get(index, 0.0),
+        refused=journal.refused.get(index, ""),
+        cancelled=journal.cancelled,
+        closed=items,
+        statuses={},
+    )
+
+
+def _closed_items(view: View) -> dict[tuple[int, int], set[int]]:
+    closed: dict[tuple[int, int], set[int]] = {}
+    for key in view.base.consumed:
+        _, submission, job, _, name = key.split("/")
+        closed.setdefault((int(submission), int(job)), set()).add(int(name.split(".")[0]))
+    for item, decision in view.tail.items():
+        if decision is not None and decision.closed:
+            closed.setdefault((item.submission, item.job), set()).add(item.item)
+    return closed
+
+
+def ask_schedulers(
+    jobs: list[JobView], load: Callable[[str, int], Scheduler]
+) -> dict[str, str]:
+    """Fill in the scheduler's view of every job that has not ended: one question each.
+
+    Returns what went wrong, by scheduler.
+    """
+    troubles: dict[str, str] = {}
+    asked: dict[tuple[str, int | None], list[JobView]] = {}
+    for job in jobs:
+        if job.id is not None and not job.ended:
+            name = job.record["scheduler"]
+            # A local scheduler serves one submission; a cluster serves all.
+            asked.setdefault(
+                (name, job.submission if name == "local" else None), []
+            ).append(job)
+    for (name, _), group in asked.items():
+        try:
+            scheduler = load(name, group[0].submission)
+            states = scheduler.states({str(job.id): job.num_items for job in group})
+        except SchedulerError as error:
+            troubles[name] = str(error)
+            continue
+        for job in group:
+            job.statuses = states[str(job.id)]
+    return troubles
+
+
+def item_is_gone(job: JobView, item: int, decision: Decision | None) -> bool:
+    """Whether an item that left no closing record will never write one."""
+    status = job.statuses.get(item)
+    if status is None or item in job.closed:
+        return False
+    if status.phase is JobPhase.ENDED:
+        return True
+    if status.phase is not JobPhase.ABSENT:
+        return False
+    last = decision.last_at / 1e6 if decision is not None else job.submitted_at
+    return time.time() - max(last, job.submitted_at) > ABSENT_GRACE_S
+
+
+def why_gone(status: ItemStatus) -> str:
+    """The scheduler's reason, in words."""
+    if status.phase is JobPhase.ABSENT:
+        return "the scheduler no longer knows the job, and it recorded no end"
+    if status.cause in _CAUSES:
+        return _CAUSES[status.cause]
+    if status.exit_code is not None and status.exit_code > 128:
+        return f"the job item was killed by signal {status.exit_code - 128}"
+    return (
+        f"the job item ended without finishing its record (exit status {status.exit_code})"
+    )

@@ -1,0 +1,269 @@
+"""The state of a workflow: base and segments counted, schedulers asked once.
+
+The work is proportional to what was not folded yet; what was folded comes as
+counts from the newest commit. Nothing here imports NumPy or Zarr unless folded
+failures are to be listed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from jobstores.states import record_state
+
+from hpcflow.report.data import (
+    Failure,
+    JobStatus,
+    LogSlice,
+    Phase,
+    TaskStatus,
+    WorkflowStatus,
+)
+from hpcflow.report.failures import folded_failures
+from hpcflow.report.jobs import (
+    JobView,
+    ask_schedulers,
+    item_is_gone,
+    job_views,
+    why_gone,
+)
+from jobstores.decisions import Item
+from jobstores.records import RunState
+from schedulers.job import EndCause, JobPhase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobstores.view import View
+    from jobstores.workflow_store import WorkflowStore
+
+    from jobstores.decisions import Decision
+    from schedulers.port import Scheduler
+
+MAX_FAILURES = 50
+_NOT_WELL = (RunState.FAILED, RunState.LOST, RunState.CANCELLED, RunState.ABORTED)
+
+
+def read_status(
+    store: WorkflowStore,
+    path: str,
+    load: Callable[[str, int], Scheduler],
+    *,
+    ask: bool = True,
+    max_failures: int = MAX_FAILURES,
+) -> WorkflowStatus:
+    """The state of the workflow at `path`.
+
+    `load` gives a scheduler's adapter; with `ask` false none is asked.
+    """
+    view = store.view()
+    jobs = job_views(store.port, view)
+    troubles = ask_schedulers(jobs, load) if ask and not store.port.read_only else {}
+    count = _Count(view, path)
+    for item, decision in view.tail.items():
+        if decision is not None:
+            count.add_item(item, decision)
+    for job in jobs:
+        count.add_job(job)
+    failures = count.failures
+    folded = sum(count.folded[state] for state in _NOT_WELL)
+    if folded and len(failures) < max_failures:
+        failures += folded_failures(store, view.base, path, max_failures - len(failures))
+    return WorkflowStatus(
+        name=view.base.info["name"],
+        id=view.base.info["id"],
+        path=path,
+        created=view.base.info["created"],
+        phase=_phase(count, jobs),
+        tasks=count.tasks(),
+        jobs=tuple(_job_status(job) for job in jobs),
+        failures=tuple(failures[:max_failures]),
+        num_failures=sum(c[state] for c in count.counts for state in _NOT_WELL),
+        warnings=tuple(
+            f"{name} does not answer, so the states of its jobs may be old: {why}"
+            for name, why in troubles.items()
+        ),
+    )
+
+
+class _Count:
+    """Runs of each task by state, and the failures met while counting."""
+
+    def __init__(self, view: View, path: str) -> None:
+        self._info: list[dict[str, Any]] = view.base.info["tasks"]
+        self._bases = [task["run_base"] for task in self._info]
+        self._tail = view.tail
+        self._path = path
+        self.counts = [
+            Counter({RunState(int(s)): n for s, n in view.base.summary[str(t)].items()})
+            for t in range(len(self._info))
+        ]
+        self.folded = sum(self.counts, Counter())
+        self.failures: list[Failure] = []
+
+    def task_of(self, run: int) -> int:
+        """The task that a run belongs to."""
+        return bisect_right(self._bases, run) - 1
+
+    def _move(self, task: int, old: RunState, new: RunState, runs: int = 1) -> None:
+        self.counts[task][old] -= runs
+        self.counts[task][new] += runs
+
+    def add_item(self, item: Item, decision: Decision) -> None:
+        """Count what an item recorded since the last fold."""
+        for run, record in decision.records.items():
+            state = record_state(record)
+            self._move(self.task_of(run), RunState.PENDING, state)
+            if state in _NOT_WELL:
+                self._fail(
+                    item, decision.lower.get(run, decision.attempt), run, state, record
+                )
+        for run in decision.running:
+            self._move(self.task_of(run), RunState.PENDING, RunState.RUNNING)
+
+    def add_job(self, job: JobView) -> None:
+        """Count what a job's submission means for runs without a record."""
+        if job.id is None:
+            return
+        for item in range(job.num_items):
+            if self._is_folded(job, item):
+                continue
+            key = Item(job.submission, job.record["index"], item)
+            decision = self._tail.get(key)
+            undone = self._undone(job, item, decision)
+            gone = item_is_gone(job, item, decision)
+            state = self._state_of_undone(job, item, gone=gone)
+            for task, runs in undone.items():
+                self._move(task, RunState.PENDING, state, runs)
+            if gone:
+                self._lose(job, key, decision, state, sum(undone.values()))
+
+    def _is_folded(self, job: JobView, item: int) -> bool:
+        key = Item(job.submission, job.record["index"], item)
+        return item in job.closed and key not in self._tail
+
+    def _undone(self, job: JobView, item: int, decision: Decision | None) -> Counter[int]:
+        """Runs of an item that have no record at all, by task."""
+        rows, items = job.record["rows"], job.num_items
+        in_item = (item + 1) * rows // items - item * rows // items
+        undone: Counter[int] = Counter()
+        for task, _ in job.record["steps"]:
+            undone[task] += in_item
+        if decision is not None:
+            for run in (*decision.records, *decision.running):
+                undone[self.task_of(run)] -= 1
+        return undone
+
+    @staticmethod
+    def _state_of_undone(job: JobView, item: int, *, gone: bool) -> RunState:
+        if not gone:
+            return RunState.LOST if item in job.closed else RunState.SUBMITTED
+        cause = job.statuses[item].cause
+        cancelled = job.cancelled or cause is EndCause.CANCELLED
+        return RunState.CANCELLED if cancelled else RunState.LOST
+
+    def _lose(
+        self,
+        job: JobView,
+        item: Item,
+        decision: Decision | None,
+        state: RunState,
+        undone: int,
+    ) -> None:
+        """An item is gone: what ran in it is lost, with the scheduler's reason."""
+        why = why_gone(job.statuses[item.item])
+        running = dict(decision.running) if decision is not None else {}
+        attempt = decision.attempt if decision is not None else 0
+        for run in running:
+            self._move(self.task_of(run), RunState.RUNNING, state)
+            self._fail(item, attempt, run, state, {"why": why})
+        if undone and not running:
+            task = job.record["steps"][0][0]
+            self.failures.append(
+                Failure(
+                    run=-1,
+                    task=self._info[task]["name"],
+                    element=-1,
+                    action=-1,
+                    state=state,
+                    exit=job.statuses[item.item].exit_code,
+                    why=f"{undone} runs of job {item.job}, item {item.item}: {why}",
+                    submission=item.submission,
+                    job=item.job,
+                    item=item.item,
+                    attempt=attempt,
+                    log=None,
+                )
+            )
+
+    def _fail(
+        self, item: Item, attempt: int, run: int, state: RunState, record: dict[str, Any]
+    ) -> None:
+        task = self.task_of(run)
+        info = self._info[task]
+        rest, action = divmod(run - info["run_base"], info["actions"])
+        log = record.get("log")
+        folder = f"{self._path}/logs/{item.submission}/{item.job}"
+        self.failures.append(
+            Failure(
+                run=run,
+                task=info["name"],
+                element=rest // info["max_iterations"],
+                action=action,
+                state=state,
+                exit=record.get("exit"),
+                why=record.get("why", ""),
+                submission=item.submission,
+                job=item.job,
+                item=item.item,
+                attempt=attempt,
+                log=LogSlice(f"{folder}/{item.item}.{attempt}.{log[0]}.log", log[1], log[2])
+                if log
+                else None,
+            )
+        )
+
+    def tasks(self) -> tuple[TaskStatus, ...]:
+        """The counts, by task, without zeros."""
+        return tuple(
+            TaskStatus(
+                name=info["name"],
+                elements=info["elements"],
+                runs=info["elements"] * info["max_iterations"] * info["actions"],
+                counts={state: n for state, n in sorted(counts.items()) if n},
+            )
+            for info, counts in zip(self._info, self.counts, strict=True)
+        )
+
+
+def _phase(count: _Count, jobs: list[JobView]) -> Phase:
+    total = sum(count.counts, Counter())
+    if not jobs:
+        return Phase.MADE
+    if total[RunState.SUBMITTED] or total[RunState.RUNNING]:
+        return Phase.ACTIVE
+    if any(job.id is None for job in jobs):
+        return Phase.STOPPED
+    return Phase.DONE if total[RunState.SUCCEEDED] == total.total() else Phase.ENDED
+
+
+def _job_status(job: JobView) -> JobStatus:
+    items: Counter[str] = Counter({"closed": len(job.closed)} if job.closed else {})
+    for item in range(job.num_items):
+        if item not in job.closed:
+            status = job.statuses.get(item)
+            items[status.phase.value if status is not None else "unknown"] += 1
+    blocked = [s for s in job.statuses.values() if s.phase is JobPhase.BLOCKED]
+    note = job.refused or (f"waits in vain: {blocked[0].reason}" if blocked else "")
+    return JobStatus(
+        submission=job.submission,
+        index=job.record["index"],
+        name=job.record["name"],
+        scheduler=job.record["scheduler"],
+        id=job.id,
+        num_items=job.num_items,
+        items=dict(items),
+        note=note,
+    )

@@ -1,0 +1,1 @@
+"""The values of a finished or running workflow, as tables."""

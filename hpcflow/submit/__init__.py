@@ -1,0 +1,1 @@
+"""Making, submitting, folding and cancelling workflows: what changes a store."""

@@ -1,0 +1,239 @@
+"""Submitting: compile once, write the job directories, hand the jobs over.
+
+Each call to a scheduler is framed by two durable lines of the submission's
+journal, so that a crash or a refusal between two jobs is taken up where it
+stopped: a job whose answer is unknown is looked up by its unique name before
+it is submitted, and a job that has an id is never submitted again.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hpcflow.compile.grouping import CompileOptions, compile_jobs
+from hpcflow.errors import StorageError, SubmissionError
+from hpcflow.persist.journal import JournalState, JournalWriter, read_journal
+from hpcflow.persist.workflow_record import WorkflowReader
+from hpcflow.submit.jobs import (
+    job_record,
+    render_directory,
+    scheduler_job,
+    write_job_directories,
+)
+from schedulers.errors import RefusedError, SchedulerError, UnknownOutcomeError
+from schedulers.job import Dependency, DependencyKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobstores.generations import Base
+    from jobstores.lease import Lease
+    from jobstores.workflow_store import WorkflowStore
+
+    from hpcflow.compile.plan import JobPlan
+    from hpcflow.model.workflow import Workflow
+    from hpcflow.submit.context import SubmitContext
+    from schedulers.port import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitReport:
+    """What `submit` did: jobs submitted now, in all, and runs they hold."""
+
+    submission: int
+    submitted: tuple[int, ...]
+    jobs: int
+    runs: int
+
+
+def submit_workflow(store: WorkflowStore, context: SubmitContext) -> SubmitReport:
+    """Submit what is not submitted yet.
+
+    Raises:
+        SubmissionError: a scheduler refused a job or does not answer; jobs that were
+            accepted before stay, and submitting again goes on behind them.
+        StorageError: the workflow is read-only.
+    """
+    if store.port.read_only:
+        raise StorageError(
+            f"{store.port.locator} is an archive and cannot be changed: "
+            "`hpcflow unzip` it, then submit the copy."
+        )
+    with store.lease() as lease:
+        base = store.base()
+        if not base.info["submissions"]:
+            base = _plan(store, lease, base, context)
+        submission = len(base.info["submissions"]) - 1
+        records = base.info["submissions"][submission]["jobs"]
+        done = _submit_jobs(store, lease, context, submission, records)
+    runs = sum(record["rows"] * len(record["steps"]) for record in records)
+    return SubmitReport(submission, tuple(done), len(records), runs)
+
+
+def _plan(store: WorkflowStore, lease: Lease, base: Base, context: SubmitContext) -> Base:
+    """Compile the whole workflow, write its job directories, commit the submission."""
+    submission = len(base.info["submissions"])
+    workflow, plans = _compile(store, base, context, submission)
+    records = [job_record(plan) for plan in plans]
+    store.port.delete_tree(f"submissions/{submission}")  # an earlier try that was cut off
+    write_job_directories(
+        store.port,
+        context.root,
+        workflow,
+        plans,
+        records,
+        submission=submission,
+        schedulers=_load_all(context, submission, records),
+        node=context.node,
+    )
+    return store.commit(
+        lease,
+        base,
+        info=_with_submission(base.info, records),
+        jobs={(submission, record["index"]): record["items"] for record in records},
+    )
+
+
+def _compile(
+    store: WorkflowStore, base: Base, context: SubmitContext, submission: int
+) -> tuple[Workflow, tuple[JobPlan, ...]]:
+    workflow = WorkflowReader(store, base).workflow()
+    options = CompileOptions(
+        default_scheduler=context.default_scheduler, local_cores=context.local_cores
+    )
+    plans = compile_jobs(
+        workflow, submission=submission, workflow_id=base.info["id"], options=options
+    )
+    return workflow, plans
+
+
+def dry_run(store: WorkflowStore, context: SubmitContext) -> dict[str, dict[str, bytes]]:
+    """The job directories that submitting would write: job name -> file -> content.
+
+    Nothing is written; no scheduler is asked.
+    """
+    base = store.base()
+    submission = len(base.info["submissions"])
+    workflow, plans = _compile(store, base, context, submission)
+    records = [job_record(plan) for plan in plans]
+    schedulers = _load_all(context, submission, records)
+    return {
+        plan.name: render_directory(
+            context.root,
+            workflow,
+            plans,
+            plan,
+            record,
+            submission=submission,
+            scheduler=schedulers[plan.scheduler],
+            node=context.node,
+        )
+        for plan, record in zip(plans, records, strict=True)
+    }
+
+
+def _with_submission(info: dict[str, Any], records: list[dict[str, Any]]) -> dict[str, Any]:
+    at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return {**info, "submissions": [*info["submissions"], {"at": at, "jobs": records}]}
+
+
+def _load_all(
+    context: SubmitContext, submission: int, records: list[dict[str, Any]]
+) -> dict[str, Scheduler]:
+    names = {record["scheduler"] for record in records}
+    return {name: context.load(name, submission) for name in names}
+
+
+def _submit_jobs(
+    store: WorkflowStore,
+    lease: Lease,
+    context: SubmitContext,
+    submission: int,
+    records: list[dict[str, Any]],
+) -> list[int]:
+    journal = read_journal(store.port, submission)
+    missing = [r for r in records if r["index"] not in journal.ids]
+    if not missing:
+        return []
+    schedulers = _load_all(context, submission, missing)
+    done = []
+    with JournalWriter(store.port, submission) as writer:
+        _look_up_unanswered(journal, missing, schedulers, writer)
+        for record in missing:
+            if record["index"] in journal.ids:
+                continue
+            lease.check()
+            _prepare_log_directory(context.root, submission, record["index"])
+            _submit_one(context, submission, record, journal, schedulers, writer)
+            done.append(record["index"])
+    return done
+
+
+def _prepare_log_directory(root: str, submission: int, job: int) -> None:
+    """Without it SLURM fails the job with no output at all."""
+    os.makedirs(f"{root}/logs/{submission}/{job}", exist_ok=True)
+
+
+def _look_up_unanswered(
+    journal: JournalState,
+    missing: list[dict[str, Any]],
+    schedulers: Mapping[str, Scheduler],
+    writer: JournalWriter,
+) -> None:
+    """Jobs whose submission was begun and never answered: were they accepted?"""
+    for name, scheduler in schedulers.items():
+        asked = {
+            r["name"]: r["index"]
+            for r in missing
+            if r["index"] in journal.intents and r["scheduler"] == name
+        }
+        if not asked:
+            continue
+        try:
+            found = scheduler.find(list(asked))
+        except SchedulerError as error:
+            raise SubmissionError(f"{name} does not answer: {error}") from error
+        for job_name, job_id in found.items():
+            writer.add("submitted", job=asked[job_name], id=job_id)
+            journal.ids[asked[job_name]] = job_id
+
+
+def _submit_one(
+    context: SubmitContext,
+    submission: int,
+    record: dict[str, Any],
+    journal: JournalState,
+    schedulers: Mapping[str, Scheduler],
+    writer: JournalWriter,
+) -> None:
+    index, name = record["index"], record["scheduler"]
+    dependencies = [
+        Dependency(
+            journal.ids[job],
+            DependencyKind.ELEMENTWISE if elementwise else DependencyKind.AFTER_END,
+        )
+        for job, elementwise in record["depends"]
+    ]
+    writer.add("intent", job=index, name=record["name"])
+    try:
+        job_id = schedulers[name].submit(
+            scheduler_job(context.root, submission, record), dependencies
+        )
+    except UnknownOutcomeError as error:
+        raise SubmissionError(
+            f"{name} gave no answer for job {index} ({record['name']}); it may be queued. "
+            f"Run `hpcflow submit` again: it looks the name up first. ({error})"
+        ) from error
+    except SchedulerError as error:
+        writer.add("refused", job=index, why=str(error)[:1000])
+        verb = "refused" if isinstance(error, RefusedError) else "could not take"
+        raise SubmissionError(
+            f"{name} {verb} job {index} ({record['name']}): {error}\n"
+            f"{len(journal.ids)} of its submission's jobs are submitted. "
+            "When this is mended, `hpcflow submit` goes on from here."
+        ) from error
+    writer.add("submitted", job=index, id=job_id)
+    journal.ids[index] = job_id

@@ -1,0 +1,353 @@
+"""The actions of a task schema."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hpcflow.model.command_text import (
+    CommandTextError,
+    Form,
+    parse_capture_text,
+    parse_command_text,
+)
+from hpcflow.model.schema import Action, Capture, Command, Script
+from hpcflow.template.environments import NULL_ENV, PYTHON_ENV, report_command_error
+from hpcflow.template.language import RESOURCES
+from hpcflow.template.nodes import Node, broken, child, items, value_of
+from hpcflow.template.problems import listed, nearest
+from hpcflow.template.scripts import (
+    INPUT_FILES,
+    OUTPUT_FILES,
+    Function,
+    ScriptError,
+    read_function,
+)
+from hpcflow.template.shape import Later
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpcflow.template.context import Context
+    from hpcflow.template.problems import Path
+
+_SCRIPT_FORM = re.compile(r"<<script:([^<>]+)>>")
+_STREAMS = ("stdout", "stderr")
+
+
+@dataclass(slots=True)
+class Draft:
+    """An action as read. made_at: where each output is made, for problems with it."""
+
+    action: Action
+    made_at: dict[str, tuple[int, Path]] = field(default_factory=dict)
+    faulty: bool = False
+
+
+def read_captures(action: Node) -> list[str]:
+    """The outputs that an action's commands capture; what can't be read is left out."""
+    found = []
+    for _, command in items(child(action, "commands")):
+        for stream in _STREAMS:
+            text = value_of(command, stream)
+            try:
+                capture = parse_capture_text(text) if text is not None else None
+            except CommandTextError:
+                capture = None
+            if capture is not None and capture.output is not None:
+                found.append(capture.output)
+    return found
+
+
+class ActionReader:
+    """Reads the actions of one schema, in order."""
+
+    def __init__(
+        self, context: Context, inputs: tuple[str, ...], outputs: tuple[str, ...]
+    ) -> None:
+        self._context = context
+        self._inputs = inputs
+        self._outputs = outputs
+        self._available: dict[str, None] = {}
+        self._draft = Draft(Action())
+        self._environment: str | None = None
+        self._read: dict[str, None] = {}
+
+    def read(
+        self, node: Node, path: Path, earlier: Sequence[Draft], elsewhere: frozenset[str]
+    ) -> Draft:
+        """Read one action. elsewhere: outputs that other actions' commands capture."""
+        self._draft = Draft(Action(), faulty=broken(node))
+        self._read = {}
+        made_before = [name for draft in earlier for name in draft.action.outputs]
+        self._available = dict.fromkeys((*self._inputs, *made_before))
+        commands_node, script_node = child(node, "commands"), child(node, "script")
+        self._environment = self._read_environment(
+            node, path, PYTHON_ENV if script_node is not None else NULL_ENV
+        )
+        if (commands_node is None) == (script_node is None) and not self._draft.faulty:
+            found = "neither" if script_node is None else "both"
+            self._add(
+                node.at,
+                path,
+                f"an action has either `commands` or a `script`; this one has {found}",
+            )
+        commands = self._read_commands(commands_node, path) if commands_node else ()
+        script = self._read_script(node, path, elsewhere) if script_node else None
+        self._draft.action = Action(
+            self._environment or NULL_ENV,
+            commands,
+            script,
+            tuple(self._read),
+            tuple(self._draft.made_at),
+            value_of(node, "requires_dir", _writes_files(commands)),
+        )
+        return self._draft
+
+    def _add(
+        self, at: int, path: Path, message: str, expected: str = "", suggestion: str = ""
+    ) -> None:
+        self._draft.faulty = True
+        self._context.problems.add(
+            at, path, message, expected=expected, suggestion=suggestion
+        )
+
+    # environments and executables
+
+    def _read_environment(self, node: Node, path: Path, default: str) -> str | None:
+        """The name of the environment; None where it is not known."""
+        spec = child(node, "environments")
+        found: dict[str, tuple[Node, Path]] = {}
+        for scope, item, here in _scoped(spec, (*path, "environments")):
+            if scope in found:
+                self._add(item.at, here, f"the scope {scope!r} is given twice")
+            found[scope] = (item, here)
+        known = self._context.environments
+        for item, here in found.values():
+            if item.value not in known:
+                self._add(
+                    item.at,
+                    here,
+                    f"unknown environment {item.value!r}",
+                    expected=f"one of {listed(known)}",
+                    suggestion=nearest(item.value, known),
+                )
+        chosen = found.get("main") or found.get("any")
+        if chosen is None:
+            return default if spec is None or not broken(spec) else None
+        return chosen[0].value if chosen[0].value in known else None
+
+    def _check_executable(self, label: str, at: int, path: Path) -> None:
+        if self._environment is None:
+            return
+        environment = self._context.environments[self._environment]
+        labels = [executable.label for executable in environment.executables]
+        if label not in labels:
+            self._add(
+                at,
+                path,
+                f"the environment {environment.name!r} has no executable {label!r}",
+                expected=f"one of {listed(labels)}" if labels else "an environment with it",
+                suggestion=nearest(label, labels),
+            )
+
+    # commands
+
+    def _read_commands(self, node: Node, path: Path) -> tuple[Command, ...]:
+        return tuple(
+            self._read_command(item, (*path, "commands", number))
+            for number, item in items(node)
+        )
+
+    def _read_command(self, node: Node, path: Path) -> Command:
+        text = child(node, "command")
+        if text is not None:
+            self._read_text(text, (*path, "command"))
+        stdout, stderr = (
+            self._read_capture(child(node, stream), (*path, stream)) for stream in _STREAMS
+        )
+        return Command(text.value if text is not None else "", stdout, stderr)
+
+    def _read_text(self, node: Node, path: Path) -> None:
+        try:
+            parts = parse_command_text(node.value)
+        except CommandTextError as error:
+            self._draft.faulty = True
+            report_command_error(node, path, error, self._context)
+            return
+        for form in parts:
+            if isinstance(form, Form):
+                at = self._context.offset_in(node, form.offset)
+                self._check_form(form, node.value[form.offset : form.end], at, path)
+
+    def _check_form(self, form: Form, text: str, at: int, path: Path) -> None:
+        if form.kind == "parameter":
+            self._use(form.parameter, at, path, "the command uses")
+        elif form.kind == "executable":
+            self._check_executable(form.name, at, path)
+        elif form.kind == "resource":
+            self._check_resource(form.name, at, path)
+        else:
+            self._add(at, path, f"`{text}` in a command is not supported yet")
+
+    def _check_resource(self, name: str, at: int, path: Path) -> None:
+        known = [key for key, spec in RESOURCES.keys.items() if not isinstance(spec.shape, Later)]
+        if name not in known:
+            self._add(at, path, f"unknown resource {name!r}", suggestion=nearest(name, known))
+
+    def _use(self, name: str, at: int, path: Path, what: str) -> None:
+        self._read[name] = None
+        if name in self._available:
+            return
+        if name in self._draft.made_at:
+            self._add(
+                at,
+                path,
+                f"{what} {name!r}, which the same action makes",
+                expected="a later action to use it",
+            )
+            return
+        self._add(
+            at,
+            path,
+            f"{what} {name!r}, which is neither an input of the schema nor made by an "
+            "earlier action",
+            expected=f"one of {listed(self._available)}",
+            suggestion=nearest(name, self._available),
+        )
+
+    def _read_capture(self, node: Node | None, path: Path) -> Capture | None:
+        if node is None:
+            return None
+        try:
+            capture = parse_capture_text(node.value)
+        except CommandTextError as error:
+            self._draft.faulty = True
+            report_command_error(node, path, error, self._context)
+            return None
+        if capture.output is not None:
+            if capture.output in self._draft.made_at:
+                self._add(node.at, path, f"the action captures {capture.output!r} twice")
+            self._draft.made_at[capture.output] = (node.at, path)
+        return capture
+
+    # scripts
+
+    def _read_script(
+        self, node: Node, path: Path, elsewhere: frozenset[str]
+    ) -> Script | None:
+        spec = child(node, "script")
+        assert spec is not None
+        at, here = spec.at, (*path, "script")
+        match = _SCRIPT_FORM.fullmatch(spec.value.strip())
+        name = match[1].strip() if match else spec.value.strip()
+        if "<<" in name:
+            self._add(at, here, f"{spec.value!r} is not understood", "`<<script:NAME.py>>` or a path")
+            return None
+        executable = value_of(node, "script_exe", "python_script")
+        exe_node = child(node, "script_exe")
+        self._check_executable(
+            executable,
+            exe_node.at if exe_node else at,
+            (*path, "script_exe") if exe_node else here,
+        )
+        text = self._context.read_file(Node(name, at), here, "script")
+        data_in = value_of(node, "script_data_in", "direct")
+        data_out = value_of(node, "script_data_out", "direct")
+        if text is None:
+            self._draft.faulty = True
+            return None
+        try:
+            function = read_function(text, name)
+        except ScriptError as error:
+            self._add(at, here, error.message, error.expected, error.suggestion)
+            return None
+        self._script_inputs(function, data_in, data_out, at, here)
+        self._script_outputs(function, data_out, at, here, elsewhere)
+        return Script(name.rsplit("/", 1)[-1], text, data_in, data_out, executable)
+
+    def _script_inputs(
+        self, function: Function, data_in: str, data_out: str, at: int, path: Path
+    ) -> None:
+        special = {INPUT_FILES: data_in == "json", OUTPUT_FILES: data_out == "json"}
+        for name, wanted in special.items():
+            takes = function.open or name in function.parameters
+            if wanted and not takes:
+                self._add(
+                    at,
+                    path,
+                    f"the function {function.name!r} does not take {name!r}, the paths of "
+                    "its JSON files",
+                )
+            elif not wanted and name in function.required:
+                key = "script_data_in" if name == INPUT_FILES else "script_data_out"
+                self._add(
+                    at, path, f"the function {function.name!r} takes {name!r}", f"`{key}: json`"
+                )
+        names = [name for name in function.parameters if name not in special]
+        if data_in == "json":
+            self._read.update(self._available)
+            wrong = [name for name in names if name in function.required]
+            if wrong:
+                self._add(
+                    at,
+                    path,
+                    f"the function {function.name!r} takes {listed(wrong)}, but its inputs "
+                    "come as a JSON file",
+                    expected="`script_data_in: direct`",
+                )
+            return
+        if function.open:
+            self._read.update(dict.fromkeys(self._inputs))
+        for name in names:
+            known = [n for n in self._available if n.split("[")[0] == name]
+            self._read.update(dict.fromkeys(known))
+            if not known and name in function.required:
+                self._use(name, at, path, f"the function {function.name!r} takes")
+
+    def _script_outputs(
+        self, function: Function, data_out: str, at: int, path: Path, elsewhere: frozenset[str]
+    ) -> None:
+        if data_out == "direct" and function.returned is not None:
+            names: Sequence[str] = function.returned
+        else:
+            names = [name for name in self._outputs if name not in elsewhere]
+            if data_out == "direct" and names and not function.returns:
+                self._add(
+                    at,
+                    path,
+                    f"the function {function.name!r} returns nothing",
+                    expected=f"a dict of outputs: {listed(names)}",
+                )
+        self._draft.made_at.update(dict.fromkeys(names, (at, path)))
+
+
+def _scoped(spec: Node | None, path: Path) -> list[tuple[str, Node, Path]]:
+    """The environment names of an action with their scopes, from either form."""
+    if spec is None:
+        return []
+    if isinstance(spec.value, dict):
+        return [
+            (scope, item, (*path, scope))
+            for scope, item in spec.value.items()
+            if not item.bad and item.value is not None
+        ]
+    found = []
+    for number, item in items(spec):
+        scope, name = child(item, "scope"), child(item, "environment")
+        if name is None or (scope is None and "scope" in item.value):
+            continue
+        kind = "any"
+        if scope is not None:
+            kind = value_of(scope, "type", "any") if isinstance(scope.value, dict) else scope.value
+        found.append((kind, name, (*path, number, "environment")))
+    return found
+
+
+def _writes_files(commands: tuple[Command, ...]) -> bool:
+    return any(
+        capture is not None and capture.file is not None
+        for command in commands
+        for capture in (command.stdout, command.stderr)
+    )

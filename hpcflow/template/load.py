@@ -1,0 +1,264 @@
+"""Templates from files and texts: the one place here that reads files and draws seeds."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpcflow.model.workflow import Task, Workflow
+from hpcflow.template.context import Context
+from hpcflow.template.environments import (
+    builtin_environments,
+    read_environments,
+    text_lines,
+)
+from hpcflow.template.json_text import JsonSyntaxError, parse_json
+from hpcflow.template.language import TEMPLATE
+from hpcflow.template.nodes import Node, child, items, value_of
+from hpcflow.template.problems import Problem, Problems, TemplateError
+from hpcflow.template.resources import read_layers
+from hpcflow.template.schemas import read_schemas
+from hpcflow.template.shape import Checker
+from hpcflow.template.source import Source, substitute
+from hpcflow.template.tasks import TaskReader
+from hpcflow.template.yaml12 import parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from hpcflow.model.environment import Environment
+
+__all__ = ["Examined", "TemplateError", "check_template", "examine", "load_template"]
+
+SCHEDULERS = ("local", "slurm")
+TEXT_NAME = "<text>"  # where a problem's file name stands for a template without a file
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What loading takes from outside the template.
+
+    variables: values for `<<var:NAME>>`. environments: definitions beside the built-in
+    ones; a template's own come first. schedulers: the names that `scheduler` may have.
+    python: the interpreter of python_env. draw_seed: a seed where a random sequence
+    has none.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    schedulers: Collection[str] = SCHEDULERS
+    python: str = sys.executable
+    draw_seed: Callable[[], int] = lambda: secrets.randbits(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A template, worked through once.
+
+    workflow: None where there are errors. problems: errors and warnings, in the
+    file's order. seeds: those drawn, by the path that would set them.
+    """
+
+    workflow: Workflow | None
+    problems: list[Problem]
+    seeds: dict[str, int]
+
+
+def load_template(
+    source: str | os.PathLike[str],
+    *,
+    variables: Mapping[str, str] | None = None,
+    options: Options | None = None,
+) -> Workflow:
+    """Check and expand a template.
+
+    source: a path; or a template's text, which is told from a path by a line break or
+    a `{` at its start. variables: instead of those in the options.
+
+    Raises:
+        TemplateError: with all problems.
+    """
+    examined = examine(source, variables=variables, options=options)
+    if examined.workflow is None:
+        raise TemplateError(p for p in examined.problems if p.severity == "error")
+    return examined.workflow
+
+
+def check_template(
+    source: str | os.PathLike[str],
+    *,
+    variables: Mapping[str, str] | None = None,
+    options: Options | None = None,
+) -> list[Problem]:
+    """All problems of a template, warnings included; nothing is kept or written."""
+    return examine(source, variables=variables, options=options).problems
+
+
+def examine(
+    source: str | os.PathLike[str],
+    *,
+    variables: Mapping[str, str] | None = None,
+    options: Options | None = None,
+) -> Examined:
+    """Work through a template once: its problems and, where there are none, its workflow."""
+    options = options or Options()
+    given = options.variables if variables is None else variables
+    is_text = isinstance(source, str) and ("\n" in source or source.lstrip()[:1] == "{")
+    file = "" if is_text else os.fspath(source)
+    try:
+        original = os.fspath(source) if is_text else _read(file)
+    except _UnreadableError as error:
+        return Examined(None, [error.problem], {})
+    text, problems = substitute(original, given, file or TEXT_NAME)
+    root = _parse(text, problems, file)
+    if root is None:
+        return Examined(None, problems.sorted(), {})
+    Checker(problems).check(root, TEMPLATE, ())
+    files = FileFinder(os.path.dirname(file) or ".")
+    workflow, seeds = _build(root, text, problems, files, options, file)
+    return Examined(
+        None if problems.any_errors else workflow, problems.sorted(), seeds
+    )
+
+
+def _build(  # noqa: PLR0913
+    root: Node,
+    source: Source,
+    problems: Problems,
+    files: FileFinder,
+    options: Options,
+    file: str,
+) -> tuple[Workflow | None, dict[str, int]]:
+    if not isinstance(root.value, dict):
+        return None, {}
+    components = child(root, "template_components")
+    context = Context(
+        problems,
+        source.text,
+        files,
+        {**builtin_environments(options.python), **options.environments},
+        options.schedulers,
+        options.draw_seed,
+    )
+    path = ("template_components", "environments")
+    own = read_environments(child(components, "environments"), path, context)
+    context.environments = {**context.environments, **own}
+    _check_parameters(child(components, "parameters"), problems)
+    schemas = read_schemas(
+        child(components, "task_schemas"), ("template_components", "task_schemas"), context
+    )
+    resources = read_layers(child(root, "resources"), ("resources",), context)
+    reader = TaskReader(schemas, resources, context)
+    tasks = reader.read(child(_without_mark(root), "tasks"))
+    if problems.any_errors:
+        return None, context.seeds
+    stem = os.path.splitext(os.path.basename(file))[0] or "workflow"
+    workflow = Workflow(
+        value_of(root, "name", stem),
+        text_lines(child(root, "doc")),
+        tasks,
+        _used_environments(tasks, context),
+        source.original,
+        file,
+    )
+    return workflow, context.seeds
+
+
+def _without_mark(root: Node) -> Node:
+    """The root with its good parts readable, also where a required key is missing."""
+    return Node(root.value, root.at, root.keys)
+
+
+def _used_environments(tasks: tuple[Task, ...], context: Context) -> dict[str, Environment]:
+    names = dict.fromkeys(a.environment for task in tasks for a in task.schema.actions)
+    return {name: context.environments[name] for name in names}
+
+
+def _check_parameters(node: Node | None, problems: Problems) -> None:
+    seen: set[str] = set()
+    for number, item in items(node):
+        name = value_of(item, "type")
+        if name in seen:
+            problems.add(
+                item.at,
+                ("template_components", "parameters", number),
+                f"the parameter {name!r} is given twice",
+            )
+        seen.add(name)
+
+
+def _parse(source: Source, problems: Problems, file: str) -> Node | None:
+    """The document; JSON is read as such where it is named or looks and reads so."""
+    named = file.lower().endswith(".json")
+    if named or source.text.lstrip()[:1] == "{":
+        try:
+            return parse_json(source.text, problems)
+        except JsonSyntaxError as error:
+            if named:
+                problems.add(error.at, (), f"this is not valid JSON: {error.message}")
+                return None
+    root = parse_yaml(source.text, problems)
+    if root is None and not problems.any_errors:
+        problems.add(0, (), "the template is empty", expected="at least the key 'tasks'")
+    return root
+
+
+class _UnreadableError(Exception):
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.render())
+        self.problem = problem
+
+
+def _read(file: str) -> str:
+    if "://" in file:
+        message = "templates from a URL are not supported yet"
+        raise _UnreadableError(Problem(file, 0, 0, "", message))
+    try:
+        data = Path(file).read_bytes()
+    except OSError as error:
+        suggestion = ""
+        if isinstance(error, FileNotFoundError):
+            suggestion = FileFinder(os.path.dirname(file) or ".").similar(file)
+        message = f"the template can't be read: {error.strerror or error}"
+        problem = Problem(file, 0, 0, "", message, suggestion=suggestion)
+        raise _UnreadableError(problem) from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line = before.count(b"\n") + 1
+        column = error.start - (before.rfind(b"\n") + 1) + 1
+        message = f"the template is not UTF-8 text: byte 0x{data[error.start]:02x}"
+        raise _UnreadableError(Problem(file, line, column, "", message)) from error
+
+
+class FileFinder:
+    """Files beside the template; or, where there are none, in the current directory."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def read(self, name: str) -> str:
+        """A file's text, without a byte order mark.
+
+        Raises: OSError, UnicodeDecodeError
+        """
+        beside = os.path.join(self._directory, name)
+        path = beside if os.path.lexists(beside) or not os.path.lexists(name) else name
+        return Path(path).read_text(encoding="utf-8-sig")
+
+    def similar(self, name: str) -> str:
+        """The name of a file that was probably meant, or ""."""
+        folder, base = os.path.split(name)
+        place = folder if os.path.isabs(folder) else os.path.join(self._directory, folder)
+        try:
+            names = os.listdir(place)
+        except OSError:
+            return ""
+        found = difflib.get_close_matches(base, names, n=1)
+        return os.path.join(folder, found[0]) if found else ""

@@ -1,0 +1,39 @@
+"""Times and sizes as users write them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+TIME = "seconds, 'HH:MM:SS' or 'D-HH:MM:SS'"
+MEMORY = "bytes, or text such as '4GiB' or '500MB'"
+
+_TIME = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)")
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGTP]i?)?B")
+_UNITS = {"": 1} | {
+    prefix + suffix: base**power
+    for power, prefixes in enumerate(("kK", "M", "G", "T", "P"), start=1)
+    for prefix in prefixes
+    for suffix, base in (("", 1000), ("i", 1024))
+}
+
+
+def parse_time(value: Any) -> int | None:
+    """A duration in seconds; None where the value is not a positive one."""
+    if type(value) is int:
+        return value if value > 0 else None
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds or None
+
+
+def parse_memory(value: Any) -> int | None:
+    """A size in bytes; None where the value is not a positive one."""
+    if type(value) is int:
+        return value if value > 0 else None
+    match = _MEMORY.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return None
+    return int(float(match[1]) * _UNITS[match[2] or ""]) or None

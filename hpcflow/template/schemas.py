@@ -1,0 +1,174 @@
+"""The task schemas of a template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hpcflow.model.schema import MISSING, Action, SchemaInput, TaskSchema
+from hpcflow.template.actions import ActionReader, Draft, read_captures
+from hpcflow.template.nodes import Node, broken, child, items, key_at, plain, value_of
+from hpcflow.template.problems import listed, nearest
+
+if TYPE_CHECKING:
+    from hpcflow.template.context import Context
+    from hpcflow.template.problems import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """The schemas of a template by name.
+
+    broken: names of those that have problems: a task can use them for its own checks,
+    but nothing is concluded from what they lack.
+    """
+
+    by_name: dict[str, TaskSchema] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    any_nameless: bool = False
+
+
+def read_schemas(node: Node | None, path: Path, context: Context) -> Schemas:
+    """The schemas defined under `template_components`."""
+    by_name: dict[str, TaskSchema] = {}
+    lines: dict[str, int] = {}
+    faulty: set[str] = set()
+    nameless = node is not None and any(item.bad for item in node.value)
+    for number, item in items(node):
+        here = (*path, number)
+        reader = _SchemaReader(item, here, context)
+        schema = reader.read()
+        if schema.name in by_name:
+            context.problems.add(
+                item.at,
+                here,
+                f"the task schema {schema.name!r} is defined in line "
+                f"{lines[schema.name]} already",
+            )
+            continue
+        by_name[schema.name] = schema
+        lines[schema.name] = context.problems.line_of(item.at)
+        if reader.faulty:
+            faulty.add(schema.name)
+    return Schemas(by_name, faulty, nameless)
+
+
+class _SchemaReader:
+    """Reads and checks one schema."""
+
+    def __init__(self, node: Node, path: Path, context: Context) -> None:
+        self._node = node
+        self._path = path
+        self._context = context
+        self._inputs: dict[str, tuple[SchemaInput, Node, Path]] = {}
+        self._outputs: dict[str, tuple[Node, Path]] = {}
+        self.faulty = broken(node)
+
+    def read(self) -> TaskSchema:
+        node = self._node
+        self._read_inputs(child(node, "inputs"))
+        self._read_outputs(child(node, "outputs"))
+        actions = self._read_actions(child(node, "actions"))
+        return TaskSchema(
+            value_of(node, "objective"),
+            value_of(node, "method"),
+            value_of(node, "implementation"),
+            tuple(entry[0] for entry in self._inputs.values()),
+            tuple(self._outputs),
+            actions,
+        )
+
+    def _add(
+        self, at: int, path: Path, message: str, expected: str = "", suggestion: str = ""
+    ) -> None:
+        self.faulty = True
+        self._context.problems.add(
+            at, path, message, expected=expected, suggestion=suggestion
+        )
+
+    def _read_inputs(self, node: Node | None) -> None:
+        for number, item in items(node):
+            path = (*self._path, "inputs", number)
+            parameter: str = value_of(item, "parameter")
+            labels = child(item, "labels")
+            if labels is None or not labels.value:
+                self._add_input(parameter, parameter, item, item, path)
+                continue
+            for label, spec in labels.value.items():
+                here = (*path, "labels", label)
+                if label == "*":
+                    at = key_at(labels, label)
+                    self._add(at, here, "the label '*' (any) is not supported yet")
+                elif not spec.bad:
+                    self._add_input(f"{parameter}[{label}]", parameter, spec, item, here)
+
+    def _add_input(
+        self, name: str, parameter: str, node: Node, parent: Node, path: Path
+    ) -> None:
+        if name in self._inputs:
+            self._add(node.at, path, f"the input {name!r} is given twice")
+            return
+        default = MISSING
+        for source in (node, parent):
+            if default is MISSING and isinstance(source.value, dict):
+                found = source.value.get("default_value")
+                default = MISSING if found is None else plain(found)
+        group = value_of(node, "group") or value_of(parent, "group")
+        self._inputs[name] = (SchemaInput(name, parameter, default, group), node, path)
+
+    def _read_outputs(self, node: Node | None) -> None:
+        for number, item in items(node):
+            path = (*self._path, "outputs", number)
+            parameter: str = value_of(item, "parameter")
+            if parameter in self._outputs:
+                self._add(item.at, path, f"the output {parameter!r} is given twice")
+            self._outputs.setdefault(parameter, (item, path))
+
+    def _read_actions(self, node: Node | None) -> tuple[Action, ...]:
+        drafts: list[Draft] = []
+        reader = ActionReader(self._context, tuple(self._inputs), tuple(self._outputs))
+        for number, item in items(node):
+            path = (*self._path, "actions", number)
+            draft = reader.read(item, path, drafts, self._captured_elsewhere(node, number))
+            self.faulty |= draft.faulty
+            drafts.append(draft)
+        if not self.faulty:
+            self._check_flow(drafts)
+        return tuple(draft.action for draft in drafts)
+
+    def _captured_elsewhere(self, node: Node | None, number: int) -> frozenset[str]:
+        """Outputs that the commands of other actions capture, as far as can be read."""
+        return frozenset(
+            name
+            for other, item in items(node)
+            if other != number
+            for name in read_captures(item)
+        )
+
+    def _check_flow(self, drafts: list[Draft]) -> None:
+        """Every output is made, every input used, and nothing made for nobody."""
+        made = {name for draft in drafts for name in draft.action.outputs}
+        used = {name for draft in drafts for name in draft.action.inputs}
+        for name, (node, path) in self._outputs.items():
+            if name not in made:
+                self._add(
+                    node.at,
+                    path,
+                    f"no action makes the output {name!r}",
+                    expected=f"a command's stdout or a script to make it; made: {listed(made)}",
+                    suggestion=nearest(name, made - set(self._outputs)),
+                )
+        for name, (_, node, path) in self._inputs.items():
+            if drafts and name not in used:
+                self._add(node.at, path, f"no action uses the input {name!r}")
+        for number, draft in enumerate(drafts):
+            later = {n for other in drafts[number + 1 :] for n in other.action.inputs}
+            for name, (at, path) in draft.made_at.items():
+                if name not in self._outputs and name not in later:
+                    self._add(
+                        at,
+                        path,
+                        f"{name!r} is no output of the schema, and no later action reads it",
+                        expected=f"one of {listed(self._outputs)}",
+                        suggestion=nearest(name, self._outputs),
+                    )

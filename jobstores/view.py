@@ -1,0 +1,127 @@
+"""The view: the newest base and what its segments say beyond it, consistently.
+
+Segments are read while jobs append and folds commit; a view starts again when a
+generation was committed meanwhile, and decides an item again when a new attempt
+of it appeared.
+"""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobstores import generations, segments
+from jobstores.attempts import read_attempts
+from jobstores.decisions import Decision, Item, resolve
+from jobstores.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from jobstores.generations import Base
+    from jobstores.port import ObjectPort
+
+Claims = dict[Item, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The base, and the decisions of all items that it doesn't hold completely.
+
+    tail: by item, rising; None where the item is undecided (its latest attempt
+        has claimed its number and not yet said who it is).
+    """
+
+    base: Base
+    tail: dict[Item, Decision | None]
+
+
+def read_view(port: ObjectPort) -> View:
+    """The store as it is now.
+
+    Raises:
+        NotFoundError, CorruptError, UnsupportedError: see `generations.newest`.
+    """
+    while True:
+        base = generations.newest(port)
+        try:
+            with collector_paused():
+                tail = _tail(port, base)
+        except NotFoundError:
+            continue  # swept meanwhile
+        if generations.numbers(port)[-1:] == [base.number]:
+            return View(base, tail)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Many records and no cycles among them: the collector would search in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _tail(port: ObjectPort, base: Base) -> dict[Item, Decision | None]:
+    claims = unconsumed(port, base, listed(port, base))
+    tail = dict(decide_all(port, claims))
+    while True:
+        again = unconsumed(port, base, listed(port, base))
+        changed = {i: claim for i, claim in again.items() if claims.get(i) != claim}
+        if claims.keys() - again.keys():
+            raise NotFoundError("segments were removed while they were read")
+        if not changed:
+            return {item: tail[item] for item in sorted(tail)}
+        tail.update(decide_all(port, changed))
+        claims = again
+
+
+def listed(
+    port: ObjectPort, base: Base, jobs: Collection[tuple[int, int]] | None = None
+) -> Claims:
+    """The attempts of every item that has any, of jobs that aren't packed."""
+    claims: Claims = {}
+    for submission, job in _jobs(port) if jobs is None else sorted(jobs):
+        if f"{submission}/{job}" in base.packs:
+            continue
+        prefix = segments.job_prefix(submission, job)
+        for name in port.list(prefix):
+            if not name.endswith("/"):
+                continue  # the fence
+            found = segments.attempts_in(port.list(f"{prefix}/{name[:-1]}"))
+            for item, attempts in found.items():
+                claims[Item(submission, job, item)] = tuple(attempts)
+    return claims
+
+
+def _jobs(port: ObjectPort) -> Iterator[tuple[int, int]]:
+    for submission in port.list(segments.ROOT):
+        if submission.rstrip("/").isdigit():
+            for job in port.list(f"{segments.ROOT}/{submission.rstrip('/')}"):
+                if job.rstrip("/").isdigit():
+                    yield int(submission.rstrip("/")), int(job.rstrip("/"))
+
+
+def unconsumed(port: ObjectPort, base: Base, claims: Claims) -> Claims:
+    """Of these items, those with anything that is not in the base."""
+    consumed = base.consumed
+    found: Claims = {}
+    for item, attempts in claims.items():
+        for attempt in attempts:
+            key = segments.segment_key(*item, attempt)
+            known = consumed.get(key)
+            if known is None or (known.open and port.read_segment(key, known.size)):
+                found[item] = attempts
+                break
+    return found
+
+
+def decide_all(port: ObjectPort, claims: Claims) -> Iterator[tuple[Item, Decision | None]]:
+    """Decide items by the attempts that were listed; the caller lists again after."""
+    for item, attempts in claims.items():
+        yield item, resolve(read_attempts(port, item, attempts))

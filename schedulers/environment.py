@@ -1,0 +1,47 @@
+"""Which environment variables a job gets from the shell that submits it.
+
+Enough that programs are found as they are in the user's terminal, and no more: a
+whole environment holds secrets (tokens, passwords, agents' sockets), and would
+make a job depend on where it was submitted from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PASSED = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "PATH",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "CONDA_EXE",
+    "BASH_ENV",  # defines `module` in scripts, at many sites
+    "MODULESHOME",
+    "MODULEPATH",
+    "MODULEPATH_ROOT",
+    "LMOD_CMD",
+    "LMOD_DIR",
+    "LMOD_PKG",
+    "LOADEDMODULES",
+    "_LMFILES_",
+    "HPCFLOW_RUNTIME_DIR",
+    "HPCFLOW_LOCAL_CORES",
+)
+
+
+def passed(environment: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str]:
+    """What of an environment goes with a job; `more` are further names."""
+    return {name: environment[name] for name in (*PASSED, *more) if name in environment}

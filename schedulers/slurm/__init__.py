@@ -1,0 +1,1 @@
+"""SLURM: `directives` and `answers` are pure text, `adapter` runs its commands."""

@@ -1,0 +1,203 @@
+"""SLURM as an adapter: which commands, in what order."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from schedulers.driver import Driver
+from schedulers.environment import passed
+from schedulers.errors import RefusedError, SchedulerError, UnavailableError
+from schedulers.job import ItemStatus, Job, JobPhase, Limits
+from schedulers.slurm import answers, directives
+from schedulers.transport import ThisHost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from schedulers.job import Dependency
+    from schedulers.transport import Transport
+
+_LIST_BYTES = 100_000  # Linux takes 131,072 for one argument
+_MOST_IDS = 5000
+_REMEMBERED = "now-30days"  # how far back accounting is searched for a name
+_ABSENT = ItemStatus(JobPhase.ABSENT)
+
+
+class SlurmScheduler:
+    """Submits to the cluster that `sbatch` on the transport's PATH submits to.
+
+    Jobs get the variables that `schedulers.environment` lists and those named in
+    `pass_environment`. `probe` False leaves out the quick look whether the
+    controller is up before a submission.
+    """
+
+    name = "slurm"
+    item_index_shell = "${SLURM_ARRAY_TASK_ID:-0}"
+    id_variables = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
+    elementwise_needs_success = True
+
+    def __init__(
+        self,
+        transport: Transport | None = None,
+        *,
+        timeout_s: float = 60.0,
+        waits_s: Sequence[float] = (1.0, 4.0, 16.0),
+        probe: bool = True,
+        pass_environment: Sequence[str] = (),
+    ) -> None:
+        self._transport = transport or ThisHost()
+        self._probe = probe
+        self._pass_environment = tuple(pass_environment)
+        # SQUEUE_*, SACCT_*, SLURM_TIME_FORMAT... in the user's shell change what
+        # commands print: they get none of them. 0: lists of array indices are not cut.
+        environment = {**passed(os.environ), "LC_ALL": "C", "SLURM_BITSTR_LEN": "0"}
+        if "SLURM_CONF" in os.environ:
+            environment["SLURM_CONF"] = os.environ["SLURM_CONF"]
+        self._driver = Driver(
+            self._transport,
+            answers.judge,
+            environment=environment,
+            timeout_s=timeout_s,
+            waits_s=waits_s,
+        )
+
+    def directives(self, job: Job) -> list[str]:
+        """The `#SBATCH` lines."""
+        return directives.render_directives(job)
+
+    def submit(self, job: Job, dependencies: Sequence[Dependency] = ()) -> str:
+        """Hand a job over with one `sbatch`.
+
+        Never depend on a job that may have ended long ago: SLURM takes one that it
+        has forgotten for met, whatever became of it.
+
+        Raises:
+            RefusedError: SLURM said no.
+            UnavailableError: nothing was submitted.
+            UnknownOutcomeError: the job may be there; see `find`.
+        """
+        directives.render_directives(job)  # refuses what must not reach SLURM
+        argv = directives.submit_argv(job, dependencies)
+        self._transport.make_directories([os.path.dirname(job.output)])
+        if self._probe:
+            self._check_up()
+        chosen = passed(os.environ, self._pass_environment)
+        environment = directives.submit_environment(job, chosen, os.environ)
+        return answers.parse_job_id(self._driver.change(argv, environment).stdout)
+
+    def find(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Ids of jobs by their unique names: from the queue, else from accounting.
+
+        A job that ended while accounting is away, or that was never eligible to
+        run and is gone, is not found.
+
+        Raises:
+            UnavailableError: the queue could not be read.
+        """
+        found: dict[str, str] = {}
+        for chunk in _chunks(names):
+            argv = ["squeue", "--me", "-h", "-t", "all", "-n", chunk, "-o", "%j|%F|%V"]
+            found |= answers.parse_names(self._read(argv))
+        for chunk in _chunks([name for name in names if name not in found]):
+            form = ["-o", "JobName,JobID,Submit", "-S", _REMEMBERED, "-E", "now"]
+            argv = ["sacct", "-X", "-n", "-P", f"--name={chunk}", *form]
+            found |= answers.parse_names(self._read_accounting(argv))
+        return found
+
+    def states(
+        self, job_ids: Mapping[str, int], *, names: Mapping[str, str] | None = None
+    ) -> Mapping[str, Mapping[int, ItemStatus]]:
+        """States of all items: one `squeue`, and one `sacct` for what it lacks.
+
+        `names` maps ids to the jobs' names; a job of another name is not ours,
+        though it has the id.
+
+        Raises:
+            UnavailableError: the queue could not be read.
+        """
+        names = names or {}
+        queue: list[answers.Row] = []
+        for chunk in _chunks([job_id for job_id in job_ids if job_id.isdigit()]):
+            options = ["-h", "-r", "-t", "all", "-j", chunk, "-O", answers.SQUEUE_FORMAT]
+            queue += answers.parse_squeue(self._read(["squeue", "--me", *options]))
+        known = answers.spread(queue, job_ids, names)
+        lacking = {
+            job_id: num_items
+            for job_id, num_items in job_ids.items()
+            if job_id.isdigit() and len(known[job_id]) < num_items
+        }
+        past: list[answers.Row] = []
+        for chunk in _chunks(list(lacking)):
+            argv = ["sacct", "-X", "-n", "-P", "-j", chunk, "-o", answers.SACCT_FORMAT]
+            past += answers.parse_sacct(self._read_accounting(argv))
+        ended = answers.spread(past, lacking, names)
+        return {
+            job_id: {
+                item: known[job_id].get(item) or ended.get(job_id, {}).get(item, _ABSENT)
+                for item in range(num_items)
+            }
+            for job_id, num_items in job_ids.items()
+        }
+
+    def cancel(self, job_ids: Sequence[str]) -> None:
+        """Ask for an end of these jobs, in one `scancel`.
+
+        Raises:
+            RefusedError: one is somebody else's.
+            UnavailableError: SLURM does not answer.
+        """
+        ids = [job_id for job_id in job_ids if job_id.isdigit()]
+        for start in range(0, len(ids), _MOST_IDS):
+            # asking twice does no harm, so a lost answer is an absent one
+            self._driver.ask(
+                ["scancel", *ids[start : start + _MOST_IDS]], check_up=self._check_up
+            )
+
+    def limits(self) -> Limits:
+        """What `scontrol show config` says; a user's own limits are not in it."""
+        argv = ["scontrol", "show", "config"]
+        return answers.parse_limits(self._driver.ask(argv, check_up=self._check_up).stdout)
+
+    def _check_up(self) -> None:
+        """Say at once that the controller is down; sbatch takes 19 s to notice."""
+        argv = ["scontrol", "ping"]
+        result = self._driver.probe(argv)
+        if result is not None and answers.is_known_down(result.stdout):
+            raise UnavailableError(
+                f"SLURM's controller is down: {result.stdout.strip()}",
+                argv=tuple(argv),
+                exit_code=result.exit_code,
+                stderr=result.stderr,
+            )
+
+    def _read(self, argv: Sequence[str]) -> str:
+        try:
+            return self._driver.ask(argv, check_up=self._check_up).stdout
+        except RefusedError as error:
+            if answers.is_unknown_job(error.stderr):
+                return ""
+            raise UnavailableError(
+                str(error), argv=error.argv, exit_code=error.exit_code, stderr=error.stderr
+            ) from error
+
+    def _read_accounting(self, argv: Sequence[str]) -> str:
+        """What accounting says, if there is any: its absence is no verdict."""
+        try:
+            return self._driver.ask(argv, check_up=lambda: None).stdout
+        except SchedulerError:
+            return ""
+
+
+def _chunks(words: Sequence[str]) -> Iterator[str]:
+    """Comma-separated lists, each short enough for one argument."""
+    chunk: list[str] = []
+    size = 0
+    for word in words:
+        if chunk and size + len(word) + 1 > _LIST_BYTES:
+            yield ",".join(chunk)
+            chunk, size = [], 0
+        chunk.append(word)
+        size += len(word) + 1
+    if chunk:
+        yield ",".join(chunk)

@@ -1,0 +1,96 @@
+"""Tests that need a service run where it answers.
+
+Elsewhere they are "not run", which one closing line counts; names in the
+environment variable HPCFLOW_TEST_REQUIRE (`slurm,lammps`) fail instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.services import PROBES, absence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REQUIRE = "HPCFLOW_TEST_REQUIRE"
+_PREFIX = "no service: "
+
+
+def _required() -> set[str]:
+    return {name.strip() for name in os.environ.get(REQUIRE, "").split(",") if name.strip()}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse names of services that no test knows."""
+    unknown = _required() - set(PROBES)
+    if unknown:
+        raise pytest.UsageError(
+            f"{REQUIRE} names {', '.join(sorted(unknown))}; known are {', '.join(PROBES)}"
+        )
+
+
+@pytest.fixture
+def shared_path() -> Iterator[Path]:
+    """A new folder that jobs of a cluster see too; `tmp_path` may be private to a host."""
+    base = os.environ.get("HPCFLOW_TEST_SHARED")
+    folder = Path(tempfile.mkdtemp(prefix="hpcflow-test-", dir=base))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Probe the services that a test is marked with, each at most once."""
+    absent = {
+        name: why
+        for name in PROBES
+        if item.get_closest_marker(name) and (why := absence(name)) is not None
+    }
+    if not absent:
+        return
+    demanded = {name: absent[name] for name in absent if name in _required()}
+    if demanded:
+        reasons = "; ".join(f"{name}: {why}" for name, why in demanded.items())
+        pytest.fail(f"{REQUIRE} asks for what is not there: {reasons}", pytrace=False)
+    pytest.skip(_PREFIX + " ".join(absent))
+
+
+def _services_missed(report: pytest.TestReport) -> list[str]:
+    """The services for whose absence a test was not run; empty for other skips."""
+    if not report.skipped or not isinstance(report.longrepr, tuple):
+        return []
+    _, found, names = report.longrepr[2].partition(_PREFIX)
+    return names.split() if found else []
+
+
+def pytest_report_teststatus(
+    report: pytest.CollectReport | pytest.TestReport,
+) -> tuple[str, str, str] | None:
+    """Keep tests without their service apart from those that are skipped."""
+    if isinstance(report, pytest.TestReport) and _services_missed(report):
+        return "not run", "-", "NOT RUN"
+    return None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Iterator[None]:
+    """Count in one line what was not run, and say how to get it run."""
+    yield
+    reports = terminalreporter.getreports("not run")
+    if reports:
+        counts = Counter(name for report in reports for name in _services_missed(report))
+        listed = ", ".join(f"{name} {number}" for name, number in counts.items())
+        terminalreporter.write_line(
+            f"{len(reports)} test(s) not run for want of a service ({listed}): "
+            "as root, `bash .ci/run` installs the services and runs everything."
+        )

@@ -76,7 +76,7 @@ class Fenced(Exception):  # noqa: N818 - an outcome, not an error
     """The job is fenced or finished: no further attempt may start."""
 
 
-# --- reading ------------------------------------------------------------------------
+# --- reading ---------------------------------------
 
 
 def attempts_of(port: ObjectPort, item: Item) -> List[int]:
@@ -114,7 +114,7 @@ def decide(port: ObjectPort, item: Item) -> Optional[Decision]:
     return resolve(attempts)
 
 
-# --- starting an attempt --------------------------------------------------------------
+# --- starting an attempt ---------------------------------------
 
 
 class Attempt:
@@ -294,7 +294,7 @@ def _silent(
         sleep(max(0.01, min(5.0, silence_s / 14, silence_s - (now - begun))))
 
 
-# --- fencing ----------------------------------------------------------------------------
+# --- fencing ---------------------------------------
 
 
 def fence(

@@ -93,7 +93,7 @@ def fold(
     return FoldReport(new, len(taken.spans), changed, tuple(packed))
 
 
-# --- taking items in --------------------------------------------------------------
+# --- taking items in ---------------------------------------
 
 
 def _take(
@@ -146,7 +146,7 @@ def _flags(decision: Decision, attempt: int) -> tuple[bool, bool]:
     return open_, deciding and decision.signalled and not decision.tombstone
 
 
-# --- packing jobs -------------------------------------------------------------------
+# --- packing jobs ---------------------------------------
 
 
 def _pack_finished(
@@ -250,7 +250,7 @@ def _verbatim(
             yield item, attempt, data
 
 
-# --- joining tables -----------------------------------------------------------------
+# --- joining tables ---------------------------------------
 
 
 def _joined_tables(

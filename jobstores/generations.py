@@ -176,7 +176,7 @@ def _json_object(data: bytes, where: str) -> dict[str, Any]:
     return document
 
 
-# --- reading -----------------------------------------------------------------------------
+# --- reading ---------------------------------------
 
 
 def numbers(port: ObjectPort) -> list[int]:
@@ -245,7 +245,7 @@ def read_document(port: ObjectPort, ref: DocumentRef) -> bytes:
     return data
 
 
-# --- writing -----------------------------------------------------------------------------
+# --- writing ---------------------------------------
 
 
 def write_documents(

@@ -192,7 +192,7 @@ def _objects(values: Sequence[Any]) -> NDArray[Any]:
     return data
 
 
-# --- joining -----------------------------------------------------------------------------
+# --- joining ---------------------------------------
 
 
 def winners(

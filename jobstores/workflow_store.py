@@ -102,7 +102,7 @@ class WorkflowStore:
             raise AlreadyExistsError(f"{port.locator} is a job store already") from None
         return store
 
-    # --- reading ---------------------------------------------------------------------
+    # --- reading ------------------------
 
     def base(self) -> Base:
         """The newest generation; costs one listing and one object."""
@@ -145,7 +145,7 @@ class WorkflowStore:
         """The newest base and what the segments say beyond it, consistently."""
         return read_view(self.port)
 
-    # --- writing ---------------------------------------------------------------------
+    # --- writing ------------------------
 
     def lease(self, wait_s: float = 0.0) -> Lease:
         """The right to write the base; a context manager.

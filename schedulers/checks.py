@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from schedulers.job import Job
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,59}\Z")
-_PATH = re.compile(r"/[^\x00-\x1f\x7f\"'\\%]*\Z")  # what survives a directive line
+_PATH = re.compile(r"/[^\x00-\x1f\x7f]*\Z")
 
 _POSITIVE = (
     "num_cores",
@@ -40,7 +40,7 @@ def check_job(job: Job) -> None:
         if not _PATH.match(path):
             raise RefusedError(
                 f"job {job.name}: {what} {path!r}: expected an absolute path without"
-                " quotes, backslashes, '%' and control characters"
+                " control characters"
             )
     if job.num_items < 1:
         raise RefusedError(f"job {job.name}: {job.num_items} items; expected 1 or more")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ class Bench:
             "#!/bin/bash",
             *self.scheduler.directives(job),
             f"ITEM={self.scheduler.item_index_shell}",
-            f"cd '{self.folder}' || exit 99",
+            f"cd {shlex.quote(str(self.folder))} || exit 99",
             'wait_for() { until [ -e "$1" ]; do sleep 0.02; done; }',
             body,
         ]

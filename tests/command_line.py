@@ -22,6 +22,7 @@ def environment(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
         "HPCFLOW_LOCAL_CORES": "2",
+        "HPCFLOW_RUNTIME_DIR": str(home / ".runtime"),  # else tests wait for each other
         "COLUMNS": "100",
         "TERM": "dumb",
         "TZ": "UTC",

@@ -89,7 +89,7 @@ def pytest_terminal_summary(
     reports = terminalreporter.getreports("not run")
     if reports:
         counts = Counter(name for report in reports for name in _services_missed(report))
-        listed = ", ".join(f"{name} {number}" for name, number in counts.items())
+        listed = ", ".join(f"{name} {counts[name]}" for name in PROBES if counts[name])
         terminalreporter.write_line(
             f"{len(reports)} test(s) not run for want of a service ({listed}): "
             "as root, `bash .ci/run` installs the services and runs everything."

@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobstores.open import open_port
-from jobstores.workflow_store import WorkflowStore
-from schedulers import load
-
 import hpcflow.node
 from hpcflow.app.config import Config, load_config
 from hpcflow.errors import (
@@ -28,6 +24,9 @@ from jobstores.errors import (
     ReadOnlyError,
     UnsupportedError,
 )
+from jobstores.open import open_port
+from jobstores.workflow_store import WorkflowStore
+from schedulers import load
 
 if TYPE_CHECKING:
     from schedulers.port import Scheduler

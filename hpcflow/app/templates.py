@@ -1,12 +1,11 @@
-"""Reading templates for the commands: all problems become one error."""
+"""Reading templates for the commands."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpcflow.errors import InvalidTemplateError
-from hpcflow.template.load import TemplateError, check_template, load_template
+from hpcflow.template.load import check_template, load_template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,15 +20,7 @@ def read_template(path: str | Path, variables: Mapping[str, str]) -> Workflow:
     Raises:
         InvalidTemplateError: a line for each problem.
     """
-    try:
-        return load_template(Path(path), variables=variables)
-    except TemplateError as error:
-        problems = error.problems
-        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        lines = "\n".join(str(problem) for problem in problems)
-        raise InvalidTemplateError(
-            f"{lines}\n{count} in {path}; nothing was made."
-        ) from error
+    return load_template(Path(path), variables=variables)
 
 
 def check(path: str | Path, variables: Mapping[str, str]) -> tuple[Problem, ...]:

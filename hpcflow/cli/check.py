@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +24,7 @@ def command(template: Path, variables: dict[str, str], *, as_json: bool) -> int:
 
     problems = check(template, variables)
     if as_json:
-        document = {"format": 1, "problems": [problem.to_json() for problem in problems]}
+        document = {"format": 1, "problems": [asdict(problem) for problem in problems]}
         click.echo(json.dumps(document))
     else:
         for problem in problems:

@@ -84,7 +84,8 @@ def made_sources(workflow: Workflow, task: int, action: int) -> dict[str, Made]:
 
 def group_sizes(offsets: Indices, elements: Indices) -> Indices:
     """How many members the group of each element has."""
-    return offsets[elements + 1] - offsets[elements]
+    sizes: Indices = offsets[elements + 1] - offsets[elements]
+    return sizes
 
 
 def group_members(offsets: Indices, elements: Indices) -> Indices:
@@ -93,4 +94,5 @@ def group_members(offsets: Indices, elements: Indices) -> Indices:
     ends = np.cumsum(sizes)
     shift = offsets[elements] - (ends - sizes)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total, dtype=np.int64) + np.repeat(shift, sizes)
+    members: Indices = np.arange(total, dtype=np.int64) + np.repeat(shift, sizes)
+    return members

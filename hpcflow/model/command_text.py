@@ -92,7 +92,10 @@ def parse_command_text(text: str) -> tuple[str | Form, ...]:
     for form in _forms(text):
         if form.apply is not None and form.apply not in APPLY:
             raise CommandTextError(
-                f"unknown function {form.apply!r}", form.offset, found=form.apply, valid=APPLY
+                f"unknown function {form.apply!r}",
+                form.offset,
+                found=form.apply,
+                valid=APPLY,
             )
         _check_options(form.apply, form.options, form.offset)
         if form.offset > done:
@@ -130,10 +133,16 @@ def parse_capture_text(text: str) -> Capture:
     return Capture(output=form.name, type=kind, options=form.options)
 
 
-_OPTIONS_OF = {"join": ("delim",), "list": ("item_type", "delim"), "array": ("item_type", "delim")}
+_OPTIONS_OF = {
+    "join": ("delim",),
+    "list": ("item_type", "delim"),
+    "array": ("item_type", "delim"),
+}
 
 
-def _check_options(apply: str | None, options: tuple[tuple[str, str], ...], at: int) -> None:
+def _check_options(
+    apply: str | None, options: tuple[tuple[str, str], ...], at: int
+) -> None:
     valid = _OPTIONS_OF.get(apply or "", ())
     for key, value in options:
         if key not in valid:
@@ -156,7 +165,7 @@ def _forms(text: str) -> list[Form]:
         offset = position - 2
         head = _HEAD.match(text, position)
         if head is None:
-            if len(match[0]) == 2 and _SPACED.match(text, position):  # noqa: PLR2004
+            if len(match[0]) == 2 and _SPACED.match(text, position):
                 raise CommandTextError("no space may follow `<<` in a form", offset)
             continue
         if not _is_meant(text, head, len(match[0])):
@@ -172,7 +181,7 @@ def _is_meant(text: str, head: re.Match[str], brackets: int) -> bool:
     known = head[0] in NAMED_KINDS and text[head.end()] == ":"
     if known:
         return True
-    if brackets == 3:  # noqa: PLR2004 - a here-string, but `< <<sum(...)>>` without the space
+    if brackets == 3:
         return head[0] in BARE_KINDS + APPLY
     line_end = text.find("\n", head.end())
     return ">>" in text[head.end() : line_end if line_end >= 0 else len(text)]
@@ -190,7 +199,7 @@ class _Reader:
         word = self._take(_HEAD) or ""
         if self._next("[") or self._next("("):
             form = self._applied(word)
-        elif self._skip(":"):
+        elif self._next(":"):
             form = self._named(word)
         elif word in BARE_KINDS:
             form = Form(word)
@@ -221,6 +230,7 @@ class _Reader:
     def _named(self, kind: str) -> Form:
         if kind not in NAMED_KINDS:
             raise self._unknown(kind)
+        self._skip(":")
         if kind == "parameter":
             return self._parameter()
         name = self._take(_NAME)
@@ -238,7 +248,9 @@ class _Reader:
             self._at = step.end()
             path.append(int(step[1]) if step[1].isdecimal() else step[1])
         if path and self._next("("):
-            raise self._error("calling a method of a parameter's value is not supported yet")
+            raise self._error(
+                "calling a method of a parameter's value is not supported yet"
+            )
         return Form("parameter", match["name"], tuple(path), match["label"])
 
     def _options(self) -> tuple[tuple[str, str], ...]:
@@ -279,9 +291,12 @@ class _Reader:
         return CommandTextError(message, self._offset)
 
     def _unknown(self, word: str) -> CommandTextError:
+        named = self._next(":")
+        end = self._text.find(">>", self._at)
+        text = self._text[self._offset : end + 2] if end >= 0 else f"<<{word}...>>"
         return CommandTextError(
-            f"unknown form `<<{word}...>>`",
+            f"unknown form `{text}`",
             self._offset,
             found=word,
-            valid=NAMED_KINDS + BARE_KINDS + APPLY,
+            valid=NAMED_KINDS if named else BARE_KINDS,
         )

@@ -47,9 +47,7 @@ class OwnModules:
     def __init__(self, directory: str) -> None:
         self._directory = directory
 
-    def find_spec(
-        self, name: str, path: object = None, target: object = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
         """The module's place, if it is one of ours (see `sys.meta_path`)."""
         if name.partition(".")[0] not in self._packages:
             return None

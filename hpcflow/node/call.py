@@ -164,9 +164,10 @@ def _report(error: BaseException) -> None:
         traceback.print_exception(type(error), error, trace)
         why = "".join(traceback.format_exception_only(type(error), error)).strip()
         why = why.splitlines()[-1] if why else type(error).__name__
-    with suppress(OSError):  # the traceback in the log has said it
-        with open(os.environ["HPCFLOW_OUTPUTS_JSON"], "w", encoding="utf-8") as stream:
-            json.dump({"$why": why[:500]}, stream)
+    path = os.environ["HPCFLOW_OUTPUTS_JSON"]
+    # Where that fails, the log has the traceback.
+    with suppress(OSError), open(path, "w", encoding="utf-8") as stream:
+        json.dump({"$why": why[:500]}, stream)
 
 
 if __name__ == "__main__":

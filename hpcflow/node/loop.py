@@ -8,6 +8,7 @@ that the loop comes back to.
 from __future__ import annotations
 
 import select
+import time
 from typing import TYPE_CHECKING, Dict, List, Tuple
 
 from hpcflow.node import spawn
@@ -92,12 +93,20 @@ class ItemLoop:
                 if self._journal.tick(now_s()):
                     self._look_for_others()
         finally:
-            for run in self._running():
-                spawn.kill_group(run.pid)
+            self._kill_running()
             for slot in self._slots:
                 slot.log.close()
             self._starter.launcher.close()
         return self._stop
+
+    def _kill_running(self) -> None:
+        """End the trees of runs whose end nobody will record."""
+        running = self._running()
+        for run in running:
+            spawn.kill_group(run.pid)
+        deadline = now_s() + self._grace_s
+        while any(not run.reap() for run in running) and now_s() < deadline:
+            time.sleep(TREE_LOOK_S / 10)
 
     def _running(self) -> List[Run]:
         return [slot.run for slot in self._slots if slot.run is not None]

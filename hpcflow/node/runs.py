@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hpcflow.node.manifest import Step
     from jobstores.records import Record
 
+LARGE_CAPTURE_BYTES = 8 << 20
 NOT_STARTED = -1  # the `exit` of a run whose bash was never started
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss; getrusage(2)
 
@@ -248,9 +249,13 @@ class Run:
 
     def close(self) -> None:
         """Let go of its pipes, memory and files."""
+        captured = 0
         for capture in self.captures:
             capture.close()
+            captured += sum(map(len, capture.parts))
             capture.parts = []
+        if captured > LARGE_CAPTURE_BYTES:
+            spawn.forget_peak_memory()
         for path in self.launch.files:
             with suppress(OSError):  # never written, or the user's program took it away
                 os.unlink(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, List, Tuple
 
 from hpcflow.node.signals import RESET_IN_RUNS
@@ -72,6 +73,16 @@ class Spawner:
             setsigmask=(),
             setsigdef=RESET_IN_RUNS,
         )
+
+
+def forget_peak_memory() -> None:
+    """Let this process's peak memory be what it uses now.
+
+    A child's ru_maxrss is never below the peak of the process that started it,
+    so one large capture would show in all later runs. Source: proc(5), clear_refs.
+    """
+    with suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as stream:
+        stream.write("5")
 
 
 def signal_group(group: int, number: int) -> bool:

@@ -3,10 +3,10 @@
 * `info`, which every commit repeats and `show` reads alone: name, id, and per
   task its size, ids and names of inputs and outputs; later the submissions.
 * the document `model`: schemas, environments, resources, the template's text.
-* per task T and input I, the table `inputs.T.I` with the columns `values` and
+* per task T and input I, one-column tables below `inputs/T/I/`: `values` and
   `index` (an input from values), or `elements` (an input from a task), and
-  `offsets` for groups; per action A with more than one set of resources, the
-  table `resources.T.A` with the column `index`.
+  `offsets` for groups; per action A with more than one set of resources,
+  `resources/T/A/index`. They are of different lengths, hence tables of their own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jobstores.workflow_store import IdRange, WorkflowStore
 
 from hpcflow.model.workflow import (
     ElementSet,
@@ -36,6 +35,7 @@ from hpcflow.persist.documents import (
     schema_from_json,
     schema_to_json,
 )
+from jobstores.workflow_store import IdRange, WorkflowStore
 
 if TYPE_CHECKING:
     from jobstores.generations import Base
@@ -105,14 +105,15 @@ def _task_info(task: Task) -> dict[str, Any]:
 def _encode_task(task: Task, tables: Tables) -> dict[str, Any]:
     inputs = []
     for position, (name, column) in enumerate(task.inputs.items()):
-        document, table = _encode_input(column)
-        tables[f"inputs.{task.index}.{position}"] = table
+        document, columns = _encode_input(column)
+        for part, data in columns.items():
+            tables[f"inputs/{task.index}/{position}/{part}"] = {part: data}
         inputs.append({"name": name, **document})
     resources = []
     for action, uses in enumerate(task.resources):
         resources.append([resources_to_json(r) for r in uses.table])
         if len(uses.table) > 1:
-            tables[f"resources.{task.index}.{action}"] = {
+            tables[f"resources/{task.index}/{action}/index"] = {
                 "index": ("int", uses.index.astype(np.int64))
             }
     return {
@@ -125,15 +126,15 @@ def _encode_task(task: Task, tables: Tables) -> dict[str, Any]:
 
 
 def _encode_input(column: InputColumn) -> tuple[dict[str, Any], dict[str, tuple[str, Any]]]:
-    table: dict[str, tuple[str, Any]] = {}
+    columns: dict[str, tuple[str, Any]] = {}
     if column.offsets is not None:
-        table["offsets"] = ("int", column.offsets)
+        columns["offsets"] = ("int", column.offsets)
     if isinstance(column, FromTask):
-        table["elements"] = ("int", column.elements)
-        return {"from": "task", "task": column.task, "output": column.output}, table
-    table["values"] = (column.table.kind, column.table.data)
-    table["index"] = ("int", column.index)
-    return {"from": "values", "kind": column.table.kind}, table
+        columns["elements"] = ("int", column.elements)
+        return {"from": "task", "task": column.task, "output": column.output}, columns
+    columns["values"] = (column.table.kind, column.table.data)
+    columns["index"] = ("int", column.index)
+    return {"from": "values", "kind": column.table.kind}, columns
 
 
 class WorkflowReader:
@@ -191,15 +192,14 @@ class WorkflowReader:
     def input(self, task: int, position: int) -> InputColumn:
         """One input of one task: how each element gets it."""
         document = self.model["tasks"][task]["inputs"][position]
-        table = f"inputs.{task}.{position}"
-        offsets = None
-        if "offsets" in self._base.tables[table]:
-            offsets = self._store.column(self._base, table, "offsets")
+        prefix = f"inputs/{task}/{position}"
+        grouped = f"{prefix}/offsets" in self._base.tables
+        offsets = self._column(prefix, "offsets") if grouped else None
         if document["from"] == "task":
-            elements = self._store.column(self._base, table, "elements")
+            elements = self._column(prefix, "elements")
             return FromTask(document["task"], document["output"], elements, offsets)
-        data = self._store.column(self._base, table, "values")
-        index = self._store.column(self._base, table, "index")
+        data = self._column(prefix, "values")
+        index = self._column(prefix, "index")
         return FromValues(ValueTable(document["kind"], data), index, offsets)
 
     def _resources(self, task: int, action: int, num_elements: int) -> ResourceColumn:
@@ -208,5 +208,8 @@ class WorkflowReader:
         )
         if len(table) == 1:
             return ResourceColumn(table, np.zeros(num_elements, dtype=np.int32))
-        index = self._store.column(self._base, f"resources.{task}.{action}", "index")
+        index = self._column(f"resources/{task}/{action}", "index")
         return ResourceColumn(table, index.astype(np.int32))
+
+    def _column(self, prefix: str, part: str) -> Any:
+        return self._store.column(self._base, f"{prefix}/{part}", part)

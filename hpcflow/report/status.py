@@ -11,8 +11,6 @@ from bisect import bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from jobstores.states import record_state
-
 from hpcflow.report.data import (
     Failure,
     JobStatus,
@@ -31,15 +29,15 @@ from hpcflow.report.jobs import (
 )
 from jobstores.decisions import Item
 from jobstores.records import RunState
+from jobstores.run_rows import outcome
 from schedulers.job import EndCause, JobPhase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jobstores.decisions import Decision
     from jobstores.view import View
     from jobstores.workflow_store import WorkflowStore
-
-    from jobstores.decisions import Decision
     from schedulers.port import Scheduler
 
 MAX_FAILURES = 50
@@ -114,7 +112,7 @@ class _Count:
     def add_item(self, item: Item, decision: Decision) -> None:
         """Count what an item recorded since the last fold."""
         for run, record in decision.records.items():
-            state = record_state(record)
+            state = outcome(record)
             self._move(self.task_of(run), RunState.PENDING, state)
             if state in _NOT_WELL:
                 self._fail(

@@ -8,13 +8,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jobstores.fold import resolve
 from numpy.typing import NDArray
 
 from hpcflow.errors import NoSuchPartError
 from hpcflow.model.workflow import FromTask, FromValues, InputColumn
 from hpcflow.persist.workflow_record import WorkflowReader
-from jobstores import values
+from jobstores import references, values
+from jobstores.columns import read_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

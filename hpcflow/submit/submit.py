@@ -29,13 +29,12 @@ from schedulers.job import Dependency, DependencyKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jobstores.generations import Base
-    from jobstores.lease import Lease
-    from jobstores.workflow_store import WorkflowStore
-
     from hpcflow.compile.plan import JobPlan
     from hpcflow.model.workflow import Workflow
     from hpcflow.submit.context import SubmitContext
+    from jobstores.generations import Base
+    from jobstores.lease import Lease
+    from jobstores.workflow_store import WorkflowStore
     from schedulers.port import Scheduler
 
 

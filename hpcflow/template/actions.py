@@ -13,17 +13,12 @@ from hpcflow.model.command_text import (
     parse_command_text,
 )
 from hpcflow.model.schema import Action, Capture, Command, Script
-from hpcflow.template.environments import NULL_ENV, PYTHON_ENV, report_command_error
+from hpcflow.template.context import Section
+from hpcflow.template.environments import NULL_ENV, PYTHON_ENV
 from hpcflow.template.language import RESOURCES
 from hpcflow.template.nodes import Node, broken, child, items, value_of
 from hpcflow.template.problems import listed, nearest
-from hpcflow.template.scripts import (
-    INPUT_FILES,
-    OUTPUT_FILES,
-    Function,
-    ScriptError,
-    read_function,
-)
+from hpcflow.template.scripts import ScriptError, bind, read_function
 from hpcflow.template.shape import Later
 
 if TYPE_CHECKING:
@@ -71,6 +66,7 @@ class ActionReader:
         self._outputs = outputs
         self._available: dict[str, None] = {}
         self._draft = Draft(Action())
+        self._section = Section(context)
         self._environment: str | None = None
         self._read: dict[str, None] = {}
 
@@ -78,7 +74,8 @@ class ActionReader:
         self, node: Node, path: Path, earlier: Sequence[Draft], elsewhere: frozenset[str]
     ) -> Draft:
         """Read one action. elsewhere: outputs that other actions' commands capture."""
-        self._draft = Draft(Action(), faulty=broken(node))
+        self._draft = Draft(Action())
+        self._section = Section(self._context, faulty=broken(node))
         self._read = {}
         made_before = [name for draft in earlier for name in draft.action.outputs]
         self._available = dict.fromkeys((*self._inputs, *made_before))
@@ -86,9 +83,9 @@ class ActionReader:
         self._environment = self._read_environment(
             node, path, PYTHON_ENV if script_node is not None else NULL_ENV
         )
-        if (commands_node is None) == (script_node is None) and not self._draft.faulty:
+        if (commands_node is None) == (script_node is None) and not self._section.faulty:
             found = "neither" if script_node is None else "both"
-            self._add(
+            self._section.add(
                 node.at,
                 path,
                 f"an action has either `commands` or a `script`; this one has {found}",
@@ -103,15 +100,8 @@ class ActionReader:
             tuple(self._draft.made_at),
             value_of(node, "requires_dir", _writes_files(commands)),
         )
+        self._draft.faulty = self._section.faulty
         return self._draft
-
-    def _add(
-        self, at: int, path: Path, message: str, expected: str = "", suggestion: str = ""
-    ) -> None:
-        self._draft.faulty = True
-        self._context.problems.add(
-            at, path, message, expected=expected, suggestion=suggestion
-        )
 
     # environments and executables
 
@@ -121,12 +111,12 @@ class ActionReader:
         found: dict[str, tuple[Node, Path]] = {}
         for scope, item, here in _scoped(spec, (*path, "environments")):
             if scope in found:
-                self._add(item.at, here, f"the scope {scope!r} is given twice")
+                self._section.add(item.at, here, f"the scope {scope!r} is given twice")
             found[scope] = (item, here)
         known = self._context.environments
         for item, here in found.values():
             if item.value not in known:
-                self._add(
+                self._section.add(
                     item.at,
                     here,
                     f"unknown environment {item.value!r}",
@@ -144,7 +134,7 @@ class ActionReader:
         environment = self._context.environments[self._environment]
         labels = [executable.label for executable in environment.executables]
         if label not in labels:
-            self._add(
+            self._section.add(
                 at,
                 path,
                 f"the environment {environment.name!r} has no executable {label!r}",
@@ -173,8 +163,7 @@ class ActionReader:
         try:
             parts = parse_command_text(node.value)
         except CommandTextError as error:
-            self._draft.faulty = True
-            report_command_error(node, path, error, self._context)
+            self._section.command_error(node, path, error)
             return
         for form in parts:
             if isinstance(form, Form):
@@ -183,38 +172,38 @@ class ActionReader:
 
     def _check_form(self, form: Form, text: str, at: int, path: Path) -> None:
         if form.kind == "parameter":
-            self._use(form.parameter, at, path, "the command uses")
+            self._use(form.parameter, at, path)
         elif form.kind == "executable":
             self._check_executable(form.name, at, path)
         elif form.kind == "resource":
             self._check_resource(form.name, at, path)
         else:
-            self._add(at, path, f"`{text}` in a command is not supported yet")
+            self._section.later(at, path, f"`{text}` in a command")
 
     def _check_resource(self, name: str, at: int, path: Path) -> None:
-        known = [key for key, spec in RESOURCES.keys.items() if not isinstance(spec.shape, Later)]
+        known = [
+            key for key, spec in RESOURCES.keys.items() if not isinstance(spec.shape, Later)
+        ]
         if name not in known:
-            self._add(at, path, f"unknown resource {name!r}", suggestion=nearest(name, known))
+            self._section.add(
+                at, path, f"unknown resource {name!r}", suggestion=nearest(name, known)
+            )
 
-    def _use(self, name: str, at: int, path: Path, what: str) -> None:
+    def _use(self, name: str, at: int, path: Path) -> None:
         self._read[name] = None
         if name in self._available:
             return
+        what = f"the command uses {name!r}, which"
         if name in self._draft.made_at:
-            self._add(
-                at,
-                path,
-                f"{what} {name!r}, which the same action makes",
-                expected="a later action to use it",
-            )
+            message = f"{what} the same action makes"
+            self._section.add(at, path, message, "a later action to use it")
             return
-        self._add(
+        self._section.add(
             at,
             path,
-            f"{what} {name!r}, which is neither an input of the schema nor made by an "
-            "earlier action",
-            expected=f"one of {listed(self._available)}",
-            suggestion=nearest(name, self._available),
+            f"{what} is neither an input of the schema nor made by an earlier action",
+            f"one of {listed(self._available)}",
+            nearest(name, self._available),
         )
 
     def _read_capture(self, node: Node | None, path: Path) -> Capture | None:
@@ -223,12 +212,13 @@ class ActionReader:
         try:
             capture = parse_capture_text(node.value)
         except CommandTextError as error:
-            self._draft.faulty = True
-            report_command_error(node, path, error, self._context)
+            self._section.command_error(node, path, error)
             return None
         if capture.output is not None:
             if capture.output in self._draft.made_at:
-                self._add(node.at, path, f"the action captures {capture.output!r} twice")
+                self._section.add(
+                    node.at, path, f"the action captures {capture.output!r} twice"
+                )
             self._draft.made_at[capture.output] = (node.at, path)
         return capture
 
@@ -243,7 +233,12 @@ class ActionReader:
         match = _SCRIPT_FORM.fullmatch(spec.value.strip())
         name = match[1].strip() if match else spec.value.strip()
         if "<<" in name:
-            self._add(at, here, f"{spec.value!r} is not understood", "`<<script:NAME.py>>` or a path")
+            self._section.add(
+                at,
+                here,
+                f"{spec.value!r} is not understood",
+                "`<<script:NAME.py>>` or a path",
+            )
             return None
         executable = value_of(node, "script_exe", "python_script")
         exe_node = child(node, "script_exe")
@@ -256,71 +251,22 @@ class ActionReader:
         data_in = value_of(node, "script_data_in", "direct")
         data_out = value_of(node, "script_data_out", "direct")
         if text is None:
-            self._draft.faulty = True
+            self._section.faulty = True
             return None
         try:
             function = read_function(text, name)
         except ScriptError as error:
-            self._add(at, here, error.message, error.expected, error.suggestion)
+            self._section.add(at, here, error.message, error.expected, error.suggestion)
             return None
-        self._script_inputs(function, data_in, data_out, at, here)
-        self._script_outputs(function, data_out, at, here, elsewhere)
+        outputs = tuple(name for name in self._outputs if name not in elsewhere)
+        formats = (data_in, data_out)
+        binding = bind(function, formats, self._inputs, tuple(self._available), outputs)
+        if not any(broken(node.value.get(f"script_data_{way}")) for way in ("in", "out")):
+            for problem in binding.wrong:
+                self._section.add(at, here, *problem)
+        self._read.update(dict.fromkeys(binding.reads))
+        self._draft.made_at.update(dict.fromkeys(binding.makes, (at, here)))
         return Script(name.rsplit("/", 1)[-1], text, data_in, data_out, executable)
-
-    def _script_inputs(
-        self, function: Function, data_in: str, data_out: str, at: int, path: Path
-    ) -> None:
-        special = {INPUT_FILES: data_in == "json", OUTPUT_FILES: data_out == "json"}
-        for name, wanted in special.items():
-            takes = function.open or name in function.parameters
-            if wanted and not takes:
-                self._add(
-                    at,
-                    path,
-                    f"the function {function.name!r} does not take {name!r}, the paths of "
-                    "its JSON files",
-                )
-            elif not wanted and name in function.required:
-                key = "script_data_in" if name == INPUT_FILES else "script_data_out"
-                self._add(
-                    at, path, f"the function {function.name!r} takes {name!r}", f"`{key}: json`"
-                )
-        names = [name for name in function.parameters if name not in special]
-        if data_in == "json":
-            self._read.update(self._available)
-            wrong = [name for name in names if name in function.required]
-            if wrong:
-                self._add(
-                    at,
-                    path,
-                    f"the function {function.name!r} takes {listed(wrong)}, but its inputs "
-                    "come as a JSON file",
-                    expected="`script_data_in: direct`",
-                )
-            return
-        if function.open:
-            self._read.update(dict.fromkeys(self._inputs))
-        for name in names:
-            known = [n for n in self._available if n.split("[")[0] == name]
-            self._read.update(dict.fromkeys(known))
-            if not known and name in function.required:
-                self._use(name, at, path, f"the function {function.name!r} takes")
-
-    def _script_outputs(
-        self, function: Function, data_out: str, at: int, path: Path, elsewhere: frozenset[str]
-    ) -> None:
-        if data_out == "direct" and function.returned is not None:
-            names: Sequence[str] = function.returned
-        else:
-            names = [name for name in self._outputs if name not in elsewhere]
-            if data_out == "direct" and names and not function.returns:
-                self._add(
-                    at,
-                    path,
-                    f"the function {function.name!r} returns nothing",
-                    expected=f"a dict of outputs: {listed(names)}",
-                )
-        self._draft.made_at.update(dict.fromkeys(names, (at, path)))
 
 
 def _scoped(spec: Node | None, path: Path) -> list[tuple[str, Node, Path]]:
@@ -340,7 +286,11 @@ def _scoped(spec: Node | None, path: Path) -> list[tuple[str, Node, Path]]:
             continue
         kind = "any"
         if scope is not None:
-            kind = value_of(scope, "type", "any") if isinstance(scope.value, dict) else scope.value
+            kind = (
+                value_of(scope, "type", "any")
+                if isinstance(scope.value, dict)
+                else scope.value
+            )
         found.append((kind, name, (*path, number, "environment")))
     return found
 

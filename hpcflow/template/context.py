@@ -1,16 +1,19 @@
-"""What the steps of loading a template share."""
+"""What the steps of loading a template share: the outside world, and reporting."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from hpcflow.template.problems import Path, listed, nearest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from hpcflow.model.command_text import CommandTextError
     from hpcflow.model.environment import Environment
     from hpcflow.template.nodes import Node
-    from hpcflow.template.problems import Path, Problems
+    from hpcflow.template.problems import Problems
 
 
 class Files(Protocol):
@@ -24,6 +27,14 @@ class Files(Protocol):
 
     def similar(self, name: str) -> str:
         """The name of a file that was probably meant, or ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands, for problems with it."""
+
+    at: int
+    path: Path
 
 
 @dataclass(slots=True)
@@ -42,7 +53,7 @@ class Context:
     seeds: dict[str, int] = field(default_factory=dict)
 
     def read_file(self, node: Node, path: Path, what: str) -> str | None:
-        """The text of the file that a node names; a file that can't be read is a problem."""
+        """The text of the file that a node names; None where it can't be read."""
         name = node.value
         try:
             return self.files.read(name)
@@ -51,6 +62,7 @@ class Context:
                 node.at,
                 path,
                 f"there is no {what} {name!r}",
+                expected="a path, from the template's directory",
                 suggestion=self.files.similar(name),
             )
         except UnicodeDecodeError as error:
@@ -59,9 +71,7 @@ class Context:
             )
         except OSError as error:
             reason = error.strerror or error
-            self.problems.add(
-                node.at, path, f"the {what} {name!r} can't be read: {reason}"
-            )
+            self.problems.add(node.at, path, f"the {what} {name!r} can't be read: {reason}")
         return None
 
     def offset_in(self, node: Node, offset: int) -> int:
@@ -77,3 +87,34 @@ class Context:
         for _ in range(value[:offset].count(piece)):
             at = self.text.find(piece, at + len(piece)) if at >= 0 else at
         return at if at >= 0 else node.at
+
+
+class Section:
+    """Reports the problems of one part of a template; faulty once it has any."""
+
+    def __init__(self, context: Context, *, faulty: bool = False) -> None:
+        self.context = context
+        self.faulty = faulty
+
+    def add(
+        self, at: int, path: Path, message: str, expected: str = "", suggestion: str = ""
+    ) -> None:
+        """Report a problem."""
+        self.faulty = True
+        self.context.problems.add(
+            at, path, message, expected=expected, suggestion=suggestion
+        )
+
+    def later(self, at: int, path: Path, what: str) -> None:
+        """Refuse a part of the language that is known but not supported yet."""
+        self.add(at, path, f"{what} is not supported yet")
+
+    def command_error(self, node: Node, path: Path, error: CommandTextError) -> None:
+        """Report a `<<...>>` form that can't be understood, where it stands."""
+        self.add(
+            self.context.offset_in(node, error.offset),
+            path,
+            error.message,
+            f"one of {listed(error.valid)}" if error.valid else "",
+            nearest(error.found, error.valid) if error.found else "",
+        )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from hpcflow.model.command_text import CommandTextError, Form, parse_command_text
 from hpcflow.model.environment import CoreRange, Environment, Executable, ExecutableInstance
+from hpcflow.template.context import Section
 from hpcflow.template.nodes import Node, broken, child, items, plain, value_of
-from hpcflow.template.problems import listed, nearest
+from hpcflow.template.problems import listed
 
 if TYPE_CHECKING:
     from hpcflow.template.context import Context
@@ -117,7 +118,8 @@ def _check_command(node: Node, path: Path, context: Context) -> None:
     try:
         parts = parse_command_text(node.value)
     except CommandTextError as error:
-        report_command_error(node, path, error, context)
+        error.valid = _FORMS if error.valid else ()
+        Section(context).command_error(node, path, error)
         return
     for form in parts:
         if isinstance(form, Form) and form.kind not in _FORMS:
@@ -127,16 +129,3 @@ def _check_command(node: Node, path: Path, context: Context) -> None:
                 f"an executable's command can't use `{node.value[form.offset : form.end]}`",
                 expected=f"one of {listed(_FORMS)}",
             )
-
-
-def report_command_error(
-    node: Node, path: Path, error: CommandTextError, context: Context
-) -> None:
-    """Report a `<<...>>` form that can't be understood, where it stands."""
-    context.problems.add(
-        context.offset_in(node, error.offset),
-        path,
-        error.message,
-        expected=f"one of {listed(error.valid)}" if error.valid else "",
-        suggestion=nearest(error.found, error.valid) if error.found else "",
-    )

@@ -7,29 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpcflow.model.command_text import Form, parse_command_text
 from hpcflow.model.workflow import (
-    ElementSet,
     FromTask,
     FromValues,
     Indices,
     InputColumn,
-    ResourceColumn,
-    Task,
     ValueTable,
     value_table,
 )
-from hpcflow.template.columns import group, join, joinable, take
+from hpcflow.template.columns import group, take
 from hpcflow.template.generators import MAX_ELEMENTS
 from hpcflow.template.nesting import Axis, Mismatch, Nesting, nest
+from hpcflow.template.problems import nearest
 from hpcflow.template.resolve import Source, TaskState, Upstream
 from hpcflow.template.resources import Layers, resolve_resources
 
 if TYPE_CHECKING:
     from hpcflow.model.resources import Resources
     from hpcflow.model.schema import SchemaInput, TaskSchema
-    from hpcflow.template.context import Context
-    from hpcflow.template.element_sets import ElementSetSpec, Place
+    from hpcflow.template.context import Context, Place
+    from hpcflow.template.element_sets import ElementSetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class ExpandedSet:
 class SetExpander:
     """Expands one element set."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         schema: TaskSchema,
         spec: ElementSetSpec,
@@ -100,21 +97,23 @@ class SetExpander:
                 f"this makes {nesting.count} elements: {factors}",
                 f"at most {MAX_ELEMENTS}",
             )
-        if self._spec.faulty:
+        if self._spec.section.faulty:
             return None
         columns = {item.name: self._column(item, nesting) for item in self._schema.inputs}
-        if self._spec.faulty:
+        found = {name: column for name, column in columns.items() if column is not None}
+        if len(found) < len(columns):
             return None
         return ExpandedSet(
             nesting.count,
-            {name: column for name, column in columns.items() if column is not None},
+            found,
             self._resources(nesting),
             self._groups(nesting, group_numbers),
         )
 
-    def _add(self, place: Place, message: str, expected: str = "") -> None:
-        self._spec.faulty = True
-        self._context.problems.add(place.at, place.path, message, expected=expected)
+    def _add(
+        self, place: Place, message: str, expected: str = "", suggestion: str = ""
+    ) -> None:
+        self._spec.section.add(place.at, place.path, message, expected, suggestion)
 
     # axes
 
@@ -127,18 +126,19 @@ class SetExpander:
         spec = self._spec
         for repeat in spec.repeats:
             name = f"repeats.{repeat.name}".rstrip(".")
-            given = spec.order_of(name)
-            order = repeat.order if given is None else given
-            self._axis(Axis(name, repeat.number, order, repeat=True), spec.place)
+            given = spec.orders.get(name)
+            repeats_order = repeat.order if given is None else given
+            axis = Axis(name, repeat.number, repeats_order, repeat=True)
+            self._axis(axis, spec.place)
         for sequence in spec.sequences:
             source = self._sources.get(sequence.input or "")
             unused = sequence.input is not None and source != Source("local")
             if sequence.length == 0 or unused:
                 continue
-            given = spec.order_of(sequence.name)
+            given = spec.orders.get(sequence.name)
             order = sequence.order if given is None else given
-            axis = self._axis(Axis(sequence.name, sequence.length, order), sequence.place)
-            self._axis_of[sequence.name] = axis
+            axis = Axis(sequence.name, sequence.length, order)
+            self._axis_of[sequence.name] = self._axis(axis, sequence.place)
 
     def _upstream_axes(self) -> None:
         """One axis for all inputs that are taken together; none for a single value."""
@@ -151,7 +151,7 @@ class SetExpander:
         for (task, group_name, order), members in together.items():
             state = self._upstream.state(task)
             if state.task is None:
-                self._spec.faulty = True  # that task's problems are reported there
+                self._spec.section.faulty = True  # that task's problems are reported there
                 continue
             taken = self._take(state, group_name, members)
             if taken is None:
@@ -167,13 +167,17 @@ class SetExpander:
 
     def _order_from(self, item: SchemaInput, source: Source) -> float | None:
         """The order of an upstream input: its own, or the one of those taken with it."""
-        own = self._spec.order_of(f"inputs.{item.name}")
+        own = self._spec.orders.get(f"inputs.{item.name}")
         if own is not None:
             return own
         for other in self._schema.inputs:
             shared = self._sources[other.name]
-            if shared is not None and shared.task == source.task and other.group == item.group:
-                order = self._spec.order_of(f"inputs.{other.name}")
+            if (
+                shared is not None
+                and shared.task == source.task
+                and other.group == item.group
+            ):
+                order = self._spec.orders.get(f"inputs.{other.name}")
                 if order is not None:
                     return order
         return None
@@ -201,6 +205,7 @@ class SetExpander:
                 f"the input {members[0].name!r} takes the group {group_name!r}, which no "
                 f"element of task {state.name!r} is in",
                 f"`groups: [{{name: {group_name}}}]` in that task, or in one before it",
+                nearest(group_name, state.groups),
             )
             return None
         rows = rows[np.argsort(numbers[rows], kind="stable")]
@@ -227,8 +232,8 @@ class SetExpander:
         if mismatch.combined:
             self._add(
                 place,
-                f"{axis.name!r}, of nesting order {axis.order:g}, has {axis.length} values, "
-                f"but there are {mismatch.other_length} combinations before it",
+                f"{axis.name!r}, of nesting order {axis.order:g}, has {axis.length} "
+                f"values, but there are {mismatch.other_length} combinations before it",
                 "one value for each combination",
             )
             return
@@ -272,7 +277,7 @@ class SetExpander:
 
     def _local_table(self, name: str) -> ValueTable:
         if name in self._spec.constants:
-            return self._spec.constants[name][0]
+            return self._spec.constants[name]
         for sequence in self._spec.sequences:
             if sequence.input == name and sequence.table is not None:
                 return sequence.table
@@ -305,8 +310,7 @@ class SetExpander:
         return resolve_resources(self._template_resources, self._spec.resources, swept)
 
     def _groups(self, nesting: Nesting, numbers: dict[str, int]) -> dict[str, Indices]:
-        """The groups that the elements are in: those declared here, and the upstream
-        elements' own."""
+        """The groups of the elements: those declared here, and their upstream's own."""
         found = {
             name: np.full(nesting.count, number, dtype=np.int64)
             for name, number in numbers.items()
@@ -329,105 +333,3 @@ class SetExpander:
 
 def _zeros(count: int) -> Indices:
     return np.zeros(count, dtype=np.int64)
-
-
-def join_sets(
-    state: TaskState,
-    specs: list[ElementSetSpec],
-    sets: list[ExpandedSet],
-    bases: tuple[int, int],
-    context: Context,
-) -> Task | None:
-    """Make a task of its element sets, and note their ranges and groups in the state.
-
-    bases: the first run id and the first parameter id. None where an input comes from
-    different tasks in different element sets, which is reported.
-    """
-    schema = state.schema
-    inputs: dict[str, InputColumn] = {}
-    for item in schema.inputs:
-        columns = [one.columns[item.name] for one in sets]
-        if not joinable(columns):
-            place = specs[-1].place
-            context.problems.add(
-                place.at,
-                place.path,
-                f"an input that comes from different origins in different element sets "
-                f"({item.name!r}) is not supported yet",
-                expected="two tasks",
-            )
-            return None
-        inputs[item.name] = join(columns)
-    firsts = [0, *np.cumsum([one.count for one in sets]).tolist()]
-    state.sets = [(first, one.count) for first, one in zip(firsts, sets, strict=False)]
-    state.groups = _join_groups(sets)
-    resources = _join_resources(sets)
-    return Task(
-        state.index,
-        state.name,
-        schema,
-        firsts[-1],
-        *bases,
-        inputs,
-        (resources,) * len(schema.actions),
-        tuple(
-            ElementSet(first, count, spec.groups)
-            for (first, count), spec in zip(state.sets, specs, strict=True)
-        ),
-    )
-
-
-def _join_groups(sets: list[ExpandedSet]) -> dict[str, Indices]:
-    names = dict.fromkeys(name for one in sets for name in one.groups)
-    return {
-        name: np.concatenate(
-            [one.groups.get(name, np.full(one.count, -1, dtype=np.int64)) for one in sets]
-        )
-        for name in names
-    }
-
-
-def _join_resources(sets: list[ExpandedSet]) -> ResourceColumn:
-    table: dict[Resources, int] = {}
-    parts = []
-    for one in sets:
-        resources, index = one.resources
-        places = [table.setdefault(item, len(table)) for item in resources]
-        parts.append(np.array(places, dtype=np.int32)[index])
-    return ResourceColumn(tuple(table), np.concatenate(parts))
-
-
-def parameter_count(task: Task) -> int:
-    """The size of a task's range of parameter ids."""
-    per_iteration = len(task.schema.inputs) + len(task.schema.outputs)
-    return task.num_elements * task.max_iterations * per_iteration
-
-
-def check_executables(task: Task, place: Place, context: Context) -> None:
-    """Every executable that a task's commands use has an instance for their cores."""
-    for action in task.schema.actions:
-        environment = context.environments[action.environment]
-        wanted = {
-            part.name
-            for command in action.commands
-            for part in parse_command_text(command.command)
-            if isinstance(part, Form) and part.kind == "executable"
-        }
-        if action.script is not None:
-            wanted.add(action.script.executable)
-        for executable in environment.executables:
-            if executable.label not in wanted:
-                continue
-            for cores in sorted({resources.num_cores for resources in task.resources[0].table}):
-                if not any(cores in instance.num_cores for instance in executable.instances):
-                    ranges = ", ".join(
-                        f"{i.num_cores.start} to {i.num_cores.stop} by {i.num_cores.step}"
-                        for i in executable.instances
-                    )
-                    context.problems.add(
-                        place.at,
-                        place.path,
-                        f"the executable {executable.label!r} of {environment.name!r} has no "
-                        f"instance for {cores} cores",
-                        expected=ranges,
-                    )

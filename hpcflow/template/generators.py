@@ -107,7 +107,9 @@ def number_range(start: float, stop: float, step: float = 1) -> Any:
     exact = (stop - start) / step
     count = math.ceil(exact - 1e-9 * max(1.0, abs(exact)))
     if count > MAX_ELEMENTS:
-        raise GeneratorError(f"this gives {count} values; at most {MAX_ELEMENTS} are allowed")
+        raise GeneratorError(
+            f"this gives {count} values; at most {MAX_ELEMENTS} are allowed"
+        )
     numbers = np.arange(max(count, 0))
     # the rounding of np.arange: multiples of the first difference, not of the step
     return start + ((start + step) - start) * numbers
@@ -154,7 +156,9 @@ def rectangle(
 def _size(shape: Any) -> Any:
     count = math.prod(shape) if isinstance(shape, list) else shape
     if count > MAX_ELEMENTS:
-        raise GeneratorError(f"this gives {count} numbers; at most {MAX_ELEMENTS} are allowed")
+        raise GeneratorError(
+            f"this gives {count} numbers; at most {MAX_ELEMENTS} are allowed"
+        )
     return shape
 
 
@@ -180,9 +184,7 @@ def random_uniform(num: int, seed: Any, low: float = 0.0, high: float = 1.0) -> 
 
 def _arguments(name: str, required: dict[str, Any], optional: dict[str, Any]) -> Record:
     keys = {key: Key(shape, required=True) for key, shape in required.items()}
-    return Record(
-        f"`{name}`", keys | {key: Key(shape) for key, shape in optional.items()}
-    )
+    return Record(f"`{name}`", keys | {key: Key(shape) for key, shape in optional.items()})
 
 
 _SPACE = {"start": NUMBER, "stop": NUMBER, "num": COUNT}
@@ -232,25 +234,33 @@ GENERATORS: dict[str, Generator] = {
     ),
     "from_uniform": Generator(
         uniform,
-        _arguments("from_uniform", {"shape": SHAPE}, {"low": NUMBER, "high": NUMBER, "seed": SEED}),
+        _arguments(
+            "from_uniform", {"shape": SHAPE}, {"low": NUMBER, "high": NUMBER, "seed": SEED}
+        ),
         random=True,
     ),
     "from_normal": Generator(
         normal,
-        _arguments("from_normal", {"shape": SHAPE}, {"loc": NUMBER, "scale": NUMBER, "seed": SEED}),
+        _arguments(
+            "from_normal", {"shape": SHAPE}, {"loc": NUMBER, "scale": NUMBER, "seed": SEED}
+        ),
         random=True,
     ),
     "from_log_normal": Generator(
         log_normal,
         _arguments(
-            "from_log_normal", {"shape": SHAPE}, {"mean": NUMBER, "sigma": NUMBER, "seed": SEED}
+            "from_log_normal",
+            {"shape": SHAPE},
+            {"mean": NUMBER, "sigma": NUMBER, "seed": SEED},
         ),
         random=True,
     ),
     "from_random_uniform": Generator(
         random_uniform,
         _arguments(
-            "from_random_uniform", {"num": COUNT}, {"low": NUMBER, "high": NUMBER, "seed": SEED}
+            "from_random_uniform",
+            {"num": COUNT},
+            {"low": NUMBER, "high": NUMBER, "seed": SEED},
         ),
         random=True,
     ),

@@ -38,12 +38,18 @@ LABEL = Scalar(
     "a label (letters, digits, _ and -)",
     lambda value: isinstance(value, str) and _LABEL.fullmatch(value) is not None,
 )
+ENVIRONMENT_NAME = Scalar(
+    "a name (letters, digits, _, - and .)",
+    lambda value: isinstance(value, str) and re.fullmatch(r"[\w\-.]+", value) is not None,
+)
 WORKFLOW_NAME = Scalar(
     "text without '/' that does not begin with '.'",
-    lambda value: isinstance(value, str)
-    and bool(value.strip())
-    and not value.startswith(".")
-    and not set(value) & set("/\0\n"),
+    lambda value: (
+        isinstance(value, str)
+        and bool(value.strip())
+        and not value.startswith(".")
+        and not set(value) & set("/\0\n")
+    ),
 )
 FILLED_TEXT = Scalar("text", lambda value: isinstance(value, str) and bool(value.strip()))
 POSITIVE = Scalar("a whole number of at least 1", lambda v: type(v) is int and v >= 1)
@@ -109,7 +115,9 @@ RESOURCES = Record(
         "concurrency": Key(POSITIVE),
         "resources_id": Key(Either(scalar=Scalar("text", lambda v: type(v) in (str, int)))),
         "skip_downstream_on_failure": Key(FLAG),
-        "success_exit_codes": Key(Either(scalar=EXIT_CODE, items=Items(EXIT_CODE, least=1))),
+        "success_exit_codes": Key(
+            Either(scalar=EXIT_CODE, items=Items(EXIT_CODE, least=1))
+        ),
         "SLURM_partition": Key(FILLED_TEXT),
         "SLURM_num_tasks": Key(POSITIVE),
         "SLURM_num_tasks_per_node": Key(POSITIVE),
@@ -138,7 +146,9 @@ SCOPES = Record(
     {
         "any": Key(RESOURCES, "for every action"),
         "main": Key(RESOURCES, "for main actions; wins over `any`"),
-        **dict.fromkeys(("processing", "input_file_generator", "output_file_parser"), LATER),
+        **dict.fromkeys(
+            ("processing", "input_file_generator", "output_file_parser"), LATER
+        ),
     },
 )
 
@@ -146,7 +156,9 @@ SEQUENCE = Record(
     "a sequence",
     {
         "path": Key(FILLED_TEXT, "`inputs.P`, `inputs.P[LABEL]` or `resources.SCOPE.ITEM`"),
-        "paths": Key(Items(FILLED_TEXT, least=1), "several paths; `values` has a row for each"),
+        "paths": Key(
+            Items(FILLED_TEXT, least=1), "several paths; `values` has a row for each"
+        ),
         "values": Key(Items(Anything(), least=1)),
         "nesting_order": Key(NESTING),
         "label": Key(LABEL, "the label of `path`'s input"),
@@ -171,7 +183,9 @@ GROUP = Record(
 
 INPUT_SOURCE = Either(
     scalar=FILLED_TEXT,
-    items=Items(Either(scalar=FILLED_TEXT, map=Later("a map as an input's source")), least=1),
+    items=Items(
+        Either(scalar=FILLED_TEXT, map=Later("a map as an input's source")), least=1
+    ),
     map=Later("a map as an input's source"),
 )
 
@@ -238,7 +252,7 @@ CORE_RANGE = Record(
 ENVIRONMENT = Record(
     "an environment",
     {
-        "name": Key(NAME, required=True),
+        "name": Key(ENVIRONMENT_NAME, required=True),
         "setup": Key(TEXTS, "shell lines"),
         "executables": Key(
             Items(
@@ -330,7 +344,7 @@ ACTION = Record(
                 map=Record(
                     "environments by scope",
                     {
-                        **{scope: Key(NAME) for scope in _ACTION_SCOPES},
+                        **{scope: Key(ENVIRONMENT_NAME) for scope in _ACTION_SCOPES},
                         **dict.fromkeys(_LATER_SCOPES, LATER),
                     },
                 ),
@@ -353,7 +367,7 @@ ACTION = Record(
                                     ),
                                 )
                             ),
-                            "environment": Key(NAME, required=True),
+                            "environment": Key(ENVIRONMENT_NAME, required=True),
                         },
                     )
                 ),

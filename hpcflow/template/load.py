@@ -105,7 +105,7 @@ def examine(
     variables: Mapping[str, str] | None = None,
     options: Options | None = None,
 ) -> Examined:
-    """Work through a template once: its problems and, where there are none, its workflow."""
+    """Work through a template once, for its problems or its workflow."""
     options = options or Options()
     given = options.variables if variables is None else variables
     is_text = isinstance(source, str) and ("\n" in source or source.lstrip()[:1] == "{")
@@ -121,12 +121,10 @@ def examine(
     Checker(problems).check(root, TEMPLATE, ())
     files = FileFinder(os.path.dirname(file) or ".")
     workflow, seeds = _build(root, text, problems, files, options, file)
-    return Examined(
-        None if problems.any_errors else workflow, problems.sorted(), seeds
-    )
+    return Examined(None if problems.any_errors else workflow, problems.sorted(), seeds)
 
 
-def _build(  # noqa: PLR0913
+def _build(
     root: Node,
     source: Source,
     problems: Problems,
@@ -136,6 +134,7 @@ def _build(  # noqa: PLR0913
 ) -> tuple[Workflow | None, dict[str, int]]:
     if not isinstance(root.value, dict):
         return None, {}
+    root = Node(root.value, root.at, root.keys)  # readable also where a key is missing
     components = child(root, "template_components")
     context = Context(
         problems,
@@ -154,7 +153,7 @@ def _build(  # noqa: PLR0913
     )
     resources = read_layers(child(root, "resources"), ("resources",), context)
     reader = TaskReader(schemas, resources, context)
-    tasks = reader.read(child(_without_mark(root), "tasks"))
+    tasks = reader.read(child(root, "tasks"))
     if problems.any_errors:
         return None, context.seeds
     stem = os.path.splitext(os.path.basename(file))[0] or "workflow"
@@ -167,11 +166,6 @@ def _build(  # noqa: PLR0913
         file,
     )
     return workflow, context.seeds
-
-
-def _without_mark(root: Node) -> Node:
-    """The root with its good parts readable, also where a required key is missing."""
-    return Node(root.value, root.at, root.keys)
 
 
 def _used_environments(tasks: tuple[Task, ...], context: Context) -> dict[str, Environment]:

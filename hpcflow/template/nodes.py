@@ -63,6 +63,14 @@ def value_of(node: Node | None, key: str, default: Any = None) -> Any:
     return default if found is None else plain(found)
 
 
+def entries(node: Node | None) -> Iterator[tuple[str, int, Node]]:
+    """The entries of a map: name, offset of the name, value; those named by texts."""
+    if node is not None and isinstance(node.value, dict):
+        for name, item in node.value.items():
+            if isinstance(name, str):
+                yield name, key_at(node, name), item
+
+
 def items(node: Node | None) -> Iterator[tuple[int, Node]]:
     """The good items of a list, with their numbers."""
     if node is not None and isinstance(node.value, list):
@@ -103,6 +111,7 @@ def kind_name(value: Any) -> str:
     if isinstance(value, int | float):
         return f"the number {value}"
     return f"the date {value}"
+
 
 def add_entry(container: Node, key: Any, at: int, node: Node, problems: Problems) -> None:
     """Put an entry into a map; a key that it has already is a problem."""

@@ -95,7 +95,7 @@ class Problems:
         self._positions = positions
         self._found: dict[Problem, None] = {}
 
-    def add(  # noqa: PLR0913
+    def add(
         self,
         at: int,
         path: Path,

@@ -138,8 +138,9 @@ def resolve_sources(
                 missing.append(item)
         found[item.name] = source
     for item in missing:
-        spec.faulty = True
-        if not upstream.unknown and item.name not in spec.likely:
+        spec.section.faulty = True
+        hidden = upstream.unknown or spec.likely is None or item.name in spec.likely
+        if not hidden:
             _report_missing(item, schema, spec, upstream, context)
     return found
 
@@ -170,14 +171,12 @@ def _named_source(
 ) -> Source | None:
     """The origin that `input_sources` names."""
     at, path = named.place.at, named.place.path
-
-    def wrong(message: str, expected: str = "", suggestion: str = "") -> None:
-        spec.faulty = True
-        context.problems.add(at, path, message, expected=expected, suggestion=suggestion)
+    wrong = spec.section.add
 
     if named.kind == "local":
-        if item.name not in spec.local and not spec.faulty:
-            wrong(f"{item.name!r} has no local value", "one in `inputs`, or a sequence")
+        if item.name not in spec.local and not spec.section.faulty:
+            message = f"{item.name!r} has no local value"
+            wrong(at, path, message, "one in `inputs`, or a sequence")
         return Source("local")
     if item.name in spec.local:
         context.problems.add(
@@ -185,17 +184,19 @@ def _named_source(
         )
     if named.kind == "default":
         if item.default is MISSING:
-            wrong(f"the schema has no default for {item.name!r}")
+            wrong(at, path, f"the schema has no default for {item.name!r}")
         return Source("default")
     state = upstream.find(named.task)
     if state is None:
         if not upstream.unknown:
             wrong(
+                at,
+                path,
                 f"there is no earlier task {named.task!r}",
                 f"one of {listed(upstream.names)}",
                 nearest(named.task, upstream.names),
             )
-        spec.faulty = True
+        spec.section.faulty = True
         return None
     if named.of == "output":
         offered, wanted = list(state.schema.outputs), item.parameter
@@ -204,6 +205,8 @@ def _named_source(
         wanted = item.name
     if wanted not in offered:
         wrong(
+            at,
+            path,
             f"the task {state.name!r} has no {named.of} {wanted!r}",
             f"one of {listed(offered)}",
             nearest(wanted, offered),

@@ -44,8 +44,8 @@ def _exit_codes(value: Any) -> tuple[int, ...]:
 def _directives(value: Any) -> tuple[tuple[str, str | None], ...]:
     found: list[tuple[str, str | None]] = []
     for option, given in (value.get("directives") or {}).items():
-        for part in given if isinstance(given, list) else [given]:
-            found.append((option, None if part is None else str(part)))
+        parts = given if isinstance(given, list) else [given]
+        found += [(option, None if part is None else str(part)) for part in parts]
     return tuple(found)
 
 

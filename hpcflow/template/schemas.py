@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpcflow.model.schema import MISSING, Action, SchemaInput, TaskSchema
 from hpcflow.template.actions import ActionReader, Draft, read_captures
+from hpcflow.template.context import Section
 from hpcflow.template.nodes import Node, broken, child, items, key_at, plain, value_of
 from hpcflow.template.problems import listed, nearest
 
@@ -48,7 +49,7 @@ def read_schemas(node: Node | None, path: Path, context: Context) -> Schemas:
             continue
         by_name[schema.name] = schema
         lines[schema.name] = context.problems.line_of(item.at)
-        if reader.faulty:
+        if reader.section.faulty:
             faulty.add(schema.name)
     return Schemas(by_name, faulty, nameless)
 
@@ -62,7 +63,7 @@ class _SchemaReader:
         self._context = context
         self._inputs: dict[str, tuple[SchemaInput, Node, Path]] = {}
         self._outputs: dict[str, tuple[Node, Path]] = {}
-        self.faulty = broken(node)
+        self.section = Section(context, faulty=broken(node))
 
     def read(self) -> TaskSchema:
         node = self._node
@@ -78,14 +79,6 @@ class _SchemaReader:
             actions,
         )
 
-    def _add(
-        self, at: int, path: Path, message: str, expected: str = "", suggestion: str = ""
-    ) -> None:
-        self.faulty = True
-        self._context.problems.add(
-            at, path, message, expected=expected, suggestion=suggestion
-        )
-
     def _read_inputs(self, node: Node | None) -> None:
         for number, item in items(node):
             path = (*self._path, "inputs", number)
@@ -97,8 +90,7 @@ class _SchemaReader:
             for label, spec in labels.value.items():
                 here = (*path, "labels", label)
                 if label == "*":
-                    at = key_at(labels, label)
-                    self._add(at, here, "the label '*' (any) is not supported yet")
+                    self.section.later(key_at(labels, label), here, "the label '*' (any)")
                 elif not spec.bad:
                     self._add_input(f"{parameter}[{label}]", parameter, spec, item, here)
 
@@ -106,7 +98,7 @@ class _SchemaReader:
         self, name: str, parameter: str, node: Node, parent: Node, path: Path
     ) -> None:
         if name in self._inputs:
-            self._add(node.at, path, f"the input {name!r} is given twice")
+            self.section.add(node.at, path, f"the input {name!r} is given twice")
             return
         default = MISSING
         for source in (node, parent):
@@ -121,7 +113,7 @@ class _SchemaReader:
             path = (*self._path, "outputs", number)
             parameter: str = value_of(item, "parameter")
             if parameter in self._outputs:
-                self._add(item.at, path, f"the output {parameter!r} is given twice")
+                self.section.add(item.at, path, f"the output {parameter!r} is given twice")
             self._outputs.setdefault(parameter, (item, path))
 
     def _read_actions(self, node: Node | None) -> tuple[Action, ...]:
@@ -130,9 +122,9 @@ class _SchemaReader:
         for number, item in items(node):
             path = (*self._path, "actions", number)
             draft = reader.read(item, path, drafts, self._captured_elsewhere(node, number))
-            self.faulty |= draft.faulty
+            self.section.faulty |= draft.faulty
             drafts.append(draft)
-        if not self.faulty:
+        if not self.section.faulty:
             self._check_flow(drafts)
         return tuple(draft.action for draft in drafts)
 
@@ -147,28 +139,26 @@ class _SchemaReader:
 
     def _check_flow(self, drafts: list[Draft]) -> None:
         """Every output is made, every input used, and nothing made for nobody."""
-        made = {name for draft in drafts for name in draft.action.outputs}
+        made = {name: None for draft in drafts for name in draft.action.outputs}
         used = {name for draft in drafts for name in draft.action.inputs}
+        misspelt: set[str] = set()
         for name, (node, path) in self._outputs.items():
             if name not in made:
-                self._add(
-                    node.at,
-                    path,
-                    f"no action makes the output {name!r}",
-                    expected=f"a command's stdout or a script to make it; made: {listed(made)}",
-                    suggestion=nearest(name, made - set(self._outputs)),
-                )
+                meant = nearest(name, [n for n in made if n not in self._outputs])
+                misspelt.add(meant)
+                message = f"no action makes the output {name!r}"
+                self.section.add(node.at, path, message, f"one of {listed(made)}", meant)
         for name, (_, node, path) in self._inputs.items():
             if drafts and name not in used:
-                self._add(node.at, path, f"no action uses the input {name!r}")
+                self.section.add(node.at, path, f"no action uses the input {name!r}")
         for number, draft in enumerate(drafts):
             later = {n for other in drafts[number + 1 :] for n in other.action.inputs}
             for name, (at, path) in draft.made_at.items():
-                if name not in self._outputs and name not in later:
-                    self._add(
+                if name not in self._outputs and name not in later | misspelt:
+                    self.section.add(
                         at,
                         path,
-                        f"{name!r} is no output of the schema, and no later action reads it",
-                        expected=f"one of {listed(self._outputs)}",
-                        suggestion=nearest(name, self._outputs),
+                        f"{name!r} is no output of the schema, nor read by a later action",
+                        f"one of {listed(self._outputs)}",
+                        nearest(name, self._outputs),
                     )

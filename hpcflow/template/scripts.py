@@ -114,7 +114,9 @@ def _describe(function: _Def) -> Function:
     optional = len(arguments.defaults)
     required = positional[: len(positional) - optional] + [
         argument
-        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        for argument, default in zip(
+            arguments.kwonlyargs, arguments.kw_defaults, strict=True
+        )
         if default is None
     ]
     returns = list(_returns(function.body))
@@ -174,3 +176,72 @@ def _dict_keys(value: ast.expr) -> list[str] | None:
     ):
         return [keyword.arg for keyword in value.keywords if keyword.arg]
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a script reads and makes, and what keeps it from fitting its action.
+
+    wrong: (message, expected, suggestion) of each.
+    """
+
+    reads: tuple[str, ...]
+    makes: tuple[str, ...]
+    wrong: tuple[tuple[str, str, str], ...]
+
+
+def bind(
+    function: Function,
+    formats: tuple[str, str],
+    inputs: tuple[str, ...],
+    available: tuple[str, ...],
+    outputs: tuple[str, ...],
+) -> Binding:
+    """Fit a function to an action.
+
+    formats: of the data in and out. inputs: the schema's; available: these and what
+    earlier actions make; outputs: those that no command captures. A parameter `p`
+    takes the labelled inputs `p[one]`, `p[two]` too.
+    """
+    data_in, data_out = formats
+    special = {INPUT_FILES: data_in, OUTPUT_FILES: data_out}
+    names = [name for name in function.parameters if name not in special]
+    wrong = _wrong_files(function, special)
+    reads: dict[str, None] = {}
+    if data_in == "json":
+        reads.update(dict.fromkeys(available))
+        taken = [name for name in names if name in function.required]
+        if taken:
+            message = f"takes {listed(taken)}, but its inputs come as a JSON file"
+            wrong.append((message, "`script_data_in: direct`", ""))
+    else:
+        if function.open:
+            reads.update(dict.fromkeys(inputs))
+        for name in names:
+            known = [item for item in available if item.split("[")[0] == name]
+            reads.update(dict.fromkeys(known))
+            if not known and name in function.required:
+                message = f"takes {name!r}, which the schema does not have as an input, "
+                message += "nor an earlier action as an output"
+                meant = nearest(name, available)
+                wrong.append((message, f"one of {listed(available)}", meant))
+    makes = outputs
+    if data_out == "direct" and function.returned is not None:
+        makes = function.returned
+    elif data_out == "direct" and outputs and not function.returns:
+        wrong.append(("returns nothing", f"a dict of outputs: {listed(outputs)}", ""))
+    what = f"the function {function.name!r} "
+    return Binding(tuple(reads), makes, tuple((what + m, e, s) for m, e, s in wrong))
+
+
+def _wrong_files(function: Function, formats: dict[str, str]) -> list[tuple[str, str, str]]:
+    """Whether a function takes the paths of its JSON files just where there are any."""
+    wrong = []
+    for name, data_format in formats.items():
+        takes = function.open or name in function.parameters
+        if data_format == "json" and not takes:
+            wrong.append((f"does not take {name!r}, the paths of its JSON files", "", ""))
+        elif data_format != "json" and name in function.required:
+            key = "script_data_in" if name == INPUT_FILES else "script_data_out"
+            wrong.append((f"takes {name!r}", f"`{key}: json`", ""))
+    return wrong

@@ -193,7 +193,9 @@ class Checker:
             self._problems.add(key_at(node, name), path, message)
             return
         suggestion = nearest(name, shape.keys)
-        valid = [key for key, spec in shape.keys.items() if not isinstance(spec.shape, Later)]
+        valid = [
+            key for key, spec in shape.keys.items() if not isinstance(spec.shape, Later)
+        ]
         self._problems.add(
             key_at(node, name),
             (*path, str(name)),
@@ -211,7 +213,9 @@ class Checker:
             node.bad = True
             found = "the list is empty" if length == 0 else f"the list has {length} items"
             bound = "" if shape.least == shape.most else "at least "
-            self._problems.add(node.at, path, found, expected=f"{bound}{shape.least}")
+            noun = "item" if shape.least == 1 else "items"
+            expected = f"{bound}{shape.least} {noun}"
+            self._problems.add(node.at, path, found, expected=expected)
         if isinstance(shape.item, Anything):
             return
         for number, item in enumerate(node.value):

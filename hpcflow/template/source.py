@@ -26,7 +26,9 @@ class Source:
     positions: Positions
 
 
-def substitute(original: str, variables: Mapping[str, str], file: str) -> tuple[Source, Problems]:
+def substitute(
+    original: str, variables: Mapping[str, str], file: str
+) -> tuple[Source, Problems]:
     """Replace `<<var:NAME>>` and `<<var:NAME[default=X]>>`.
 
     Variables without a value become `UNKNOWN` and a problem; one that the text does
@@ -40,18 +42,19 @@ def substitute(original: str, variables: Mapping[str, str], file: str) -> tuple[
     for match in _VARIABLE.finditer(original):
         name = match["name"].strip()
         used.add(name)
-        value = variables.get(name, match["default"])
+        default: str | None = match["default"]
+        value = variables.get(name, default)
+        start = length + match.start() - done
         if value is None:
-            undefined.append((match.start(), name))
+            undefined.append((start, name))
             value = UNKNOWN
         pieces += (original[done : match.start()], value)
-        start = length + match.start() - done
         length = start + len(value)
         edits.append((start, length, match.start(), match.end()))
         done = match.end()
     text = "".join((*pieces, original[done:]))
     source = Source(original, text, Positions(file, original, edits))
-    problems = Problems(Positions(file, original))
+    problems = Problems(source.positions)
     for at, name in undefined:
         problems.add(
             at,

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hpcflow.template.element_sets import ElementSetSpec, Place, read_element_set
-from hpcflow.template.expand import (
-    ExpandedSet,
-    SetExpander,
-    check_executables,
-    join_sets,
-    parameter_count,
-)
+from hpcflow.template.element_sets import ElementSetSpec, read_element_set
+from hpcflow.template.expand import ExpandedSet, SetExpander
+from hpcflow.template.join import check_executables, join_sets, parameter_count
 from hpcflow.template.language import ELEMENT_SET
 from hpcflow.template.nodes import Node, child, items, key_at, value_of
 from hpcflow.template.problems import listed, nearest
@@ -110,9 +105,7 @@ class TaskReader:
         runs, parameters = self._bases
         self._bases = (runs + task.num_runs, parameters + parameter_count(task))
         if state.schema.name not in self._schemas.broken:
-            check_executables(
-                task, Place(specs[0].place.at, specs[0].place.path), self._context
-            )
+            check_executables(task, specs[0].place, self._context)
 
     def _number_groups(self, spec: ElementSetSpec) -> dict[str, int]:
         """A number for each group that an element set declares; unique in the workflow."""
@@ -133,7 +126,9 @@ class TaskReader:
                 spec.at,
                 (*path, "schema"),
                 f"there is no task schema {name!r}",
-                expected=f"one of {listed(known)}" if known else "one in template_components",
+                expected=f"one of {listed(known)}"
+                if known
+                else "one in template_components",
                 suggestion=nearest(name, known),
             )
         return known.get(name)
@@ -152,4 +147,6 @@ class TaskReader:
                 )
         if listed_sets.bad:
             return []
-        return [(item, (*path, "element_sets", number)) for number, item in items(listed_sets)]
+        return [
+            (item, (*path, "element_sets", number)) for number, item in items(listed_sets)
+        ]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
+from yaml.cyaml import CLoader
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -23,7 +24,14 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from hpcflow.template.nodes import MAX_DEPTH, MAX_DIGITS, MAX_VALUES, Node, add_entry, scalar_node
+from hpcflow.template.nodes import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_VALUES,
+    Node,
+    add_entry,
+    scalar_node,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +47,12 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _INT = re.compile(r"[-+]?[0-9][0-9_]*")
-_BASED = re.compile(r"([-+]?)0(?:b([01][01_]*)|o([0-7][0-7_]*)|x([0-9a-fA-F][0-9a-fA-F_]*))")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?")
+_BASED = re.compile(
+    r"([-+]?)0(?:b([01][01_]*)|o([0-7][0-7_]*)|x([0-9a-fA-F][0-9a-fA-F_]*))"
+)
+_FLOAT = re.compile(
+    r"[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?"
+)
 _TIME = re.compile(
     r"""(\d{4})-(\d\d?)-(\d\d?)(?:[Tt]|[ \t]+)(\d\d?):(\d\d):(\d\d)(?:\.(\d*))?
         (?:[ \t]*(Z|([-+])(\d\d?)(?::?(\d\d))?))?""",
@@ -68,8 +80,8 @@ def resolve_scalar(text: str) -> Any:
         return _WORDS[text]
     if text[0] not in "+-.0123456789":
         return text
-    if _INT.fullmatch(text) and len(text) <= MAX_DIGITS:
-        return int(text.replace("_", ""))
+    if _INT.fullmatch(text):
+        return int(text.replace("_", "")) if len(text) <= MAX_DIGITS else text
     if _FLOAT.fullmatch(text):
         return float(text.replace("_", ""))
     if match := _BASED.fullmatch(text):
@@ -91,7 +103,9 @@ def _resolve_timestamp(text: str) -> Any:
             micro = int((match[7] or "").ljust(6, "0")[:6])
             zone = None
             if match[8]:
-                offset = dt.timedelta(hours=int(match[10] or 0), minutes=int(match[11] or 0))
+                offset = dt.timedelta(
+                    hours=int(match[10] or 0), minutes=int(match[11] or 0)
+                )
                 zone = dt.timezone(-offset if match[9] == "-" else offset)
             return dt.datetime(year, month, day, hour, minute, second, micro, zone)
     except ValueError:
@@ -104,8 +118,8 @@ _TAGS: dict[str, Callable[[str], Any]] = {
     _CORE + "str": str,
     _CORE + "int": lambda text: int(resolve_scalar(text)),
     _CORE + "float": lambda text: float(resolve_scalar(text)),
-    _CORE + "bool": lambda text: {True: True, False: False}[resolve_scalar(text)],
-    _CORE + "null": lambda text: {None: None}[resolve_scalar(text)],
+    _CORE + "bool": lambda text: {"true": True, "false": False}[text.lower()],
+    _CORE + "null": lambda text: {"": None, "~": None, "null": None}[text.lower()],
     _CORE + "timestamp": _resolve_timestamp,
 }
 
@@ -118,24 +132,29 @@ def parse_yaml(text: str, problems: Problems) -> Node | None:
         )
         return None
     try:
-        return _Builder(yaml.CParser(text), problems).build()
+        return _Builder(CLoader(text), problems).build()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         at = mark.index if mark is not None else 0
-        problems.add(at, (), f"this is not valid YAML: {_explain(error, text, at)}")
+        reason = _explain(error, text, at, problems)
+        problems.add(at, (), f"this is not valid YAML: {reason}")
     except yaml.YAMLError as error:  # pragma: no cover - what else a newer PyYAML may raise
         problems.add(0, (), f"this is not valid YAML: {error}")
     return None
 
 
-def _explain(error: yaml.MarkedYAMLError, text: str, at: int) -> str:
+def _explain(error: yaml.MarkedYAMLError, text: str, at: int, problems: Problems) -> str:
     if error.problem == "found character that cannot start any token":
         character = text[at : at + 1]
         if character == "\t":
             return "a tab can't indent; use spaces"
         return f"text can't begin with {character!r}; put it in quotes"
     message = _HINTS.get(error.problem or "", error.problem or str(error))
-    return f"{message} ({error.context})" if error.context else message
+    if error.context is None:
+        return message
+    mark = error.context_mark
+    begin = f", from line {problems.line_of(mark.index)}" if mark is not None else ""
+    return f"{message} ({error.context}{begin})"
 
 
 class _StopError(Exception):
@@ -225,7 +244,9 @@ class _Builder:
         container, waiting = self._open[-1]
         container.size += node.size
         if container.size > MAX_VALUES:
-            self._problems.add(node.at, (), f"aliases expand to more than {MAX_VALUES} values")
+            self._problems.add(
+                node.at, (), f"aliases expand to more than {MAX_VALUES} values"
+            )
             raise _StopError
         if isinstance(container.value, list):
             container.value.append(node)
@@ -242,8 +263,6 @@ class _Builder:
             return
         add_entry(container, key.value, key.at, node, self._problems)
 
-    def _stop(self, event: Any, message: str) -> Any:
-        self._problems.add(
-            event.start_mark.index, (), f"this is not valid YAML: {message}"
-        )
+    def _stop(self, event: Any, message: str) -> NoReturn:
+        self._problems.add(event.start_mark.index, (), f"this is not valid YAML: {message}")
         raise _StopError

@@ -13,9 +13,9 @@ object with tag T (no other object ever has it) is followed by election:
 
 While T is there no ballot of T is removed, so one payload at most is elected; and
 who saw T after the ballot saw the true one. A process that dies half-way is helped
-by the next. A winner's payload that is missing while T is still there (its writer
-was interrupted and removed it) makes the ballot void: the election goes on with
-`~c.T.1`.
+by the next writer, whose own swap then fails; until then readers see T. A winner's
+payload that is missing while T is still there (its writer was interrupted and
+removed it) makes the ballot void: the election goes on with `~c.T.1`.
 
 Delete is elected too, or a swap in progress would bring the object back. Its ballot
 names the place that the object is moved to, `~d.NONCE`. It can't be helped, since
@@ -57,18 +57,12 @@ def replace(payload: str, name: str) -> None:
     done = False
     try:
         for _ in range(_MAX_ROUNDS):
-            tag = None
             done = files.link(payload, name)
             if not done:
                 tag = files.tag_at(name)
-            if tag is not None:
-                done = _swap(payload, name, tag)
+                done = tag is not None and _swap(payload, name, tag)
             if done:
                 return
-            if tag is not None:
-                candidate = files.hidden_beside(name, "t")  # one that no ballot has named
-                os.rename(payload, candidate)
-                payload = candidate
         raise TransientError(f"{name}: it keeps changing")
     finally:
         if not done:

@@ -38,7 +38,7 @@ class LocalScheduler:
 
     name = "local"
     item_index_shell = "${HPCFLOW_ITEM_INDEX:-0}"
-    id_variables = ("HPCFLOW_LOCAL_JOB_ID", "HPCFLOW_ITEM_INDEX")
+    id_variables: tuple[str, ...] = ("HPCFLOW_LOCAL_JOB_ID", "HPCFLOW_ITEM_INDEX")
     elementwise_needs_success = False
 
     def __init__(

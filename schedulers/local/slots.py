@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from schedulers.errors import UnavailableError
+from schedulers.errors import RefusedError, UnavailableError
 from schedulers.local.processes import is_alive, scan, this_place
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def host_cores() -> int:
     text = os.environ.get("HPCFLOW_LOCAL_CORES", "")
     if text:
         if not text.isdigit() or not int(text):
-            raise ValueError(f"HPCFLOW_LOCAL_CORES is {text!r}; expected a number from 1")
+            raise RefusedError(f"HPCFLOW_LOCAL_CORES is {text!r}; expected 1 or more")
         return int(text)
     return len(os.sched_getaffinity(0))
 

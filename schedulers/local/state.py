@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 
-from schedulers.errors import UnreadableAnswerError
+from schedulers.errors import UnavailableError, UnreadableAnswerError
 from schedulers.local import records
 from schedulers.local.processes import Place, is_alive
 
@@ -47,10 +47,7 @@ class StateDir:
 
     def job_files(self) -> list[str]:
         """Names of the jobs' files, oldest first."""
-        try:
-            names = os.listdir(self._jobs)
-        except FileNotFoundError:
-            return []
+        names = _list(self._jobs)
         return sorted(
             (name for name in names if name.endswith(".json") and name[:-5].isdigit()),
             key=lambda name: int(name[:-5]),
@@ -91,15 +88,16 @@ class StateDir:
 
     def ask_cancel(self, number: int) -> None:
         """Leave the wish that a job should end."""
-        with open(os.path.join(self._cancels, str(number)), "ab"):
-            pass
+        path = os.path.join(self._cancels, str(number))
+        try:
+            with open(path, "ab"):
+                pass
+        except OSError as error:
+            raise UnavailableError(f"{path}: {error.strerror}") from error
 
     def cancels(self) -> set[int]:
         """The jobs that should end."""
-        try:
-            return {int(name) for name in os.listdir(self._cancels) if name.isdigit()}
-        except FileNotFoundError:
-            return set()
+        return {int(name) for name in _list(self._cancels) if name.isdigit()}
 
     def events(self) -> records.Events:
         """All that happened."""
@@ -108,6 +106,8 @@ class StateDir:
                 return records.parse_events(file.read())
         except FileNotFoundError:
             return records.Events()
+        except OSError as error:
+            raise UnavailableError(f"{self.events_path}: {error.strerror}") from error
 
     def supervisor(self) -> SupervisorRecord | None:
         """The last supervisor, alive or not."""
@@ -126,3 +126,12 @@ class StateDir:
         with open(temporary, "w", encoding="ascii") as file:
             json.dump({"pid": pid, "start": start, "place": place._asdict()}, file)
         os.replace(temporary, self._supervisor)
+
+
+def _list(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UnavailableError(f"{path}: {error.strerror}") from error

@@ -34,7 +34,11 @@ class SlurmScheduler:
 
     name = "slurm"
     item_index_shell = "${SLURM_ARRAY_TASK_ID:-0}"
-    id_variables = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
+    id_variables: tuple[str, ...] = (
+        "SLURM_JOB_ID",
+        "SLURM_ARRAY_JOB_ID",
+        "SLURM_ARRAY_TASK_ID",
+    )
     elementwise_needs_success = True
 
     def __init__(

@@ -50,6 +50,10 @@ def render_directives(job: Job) -> list[str]:
             the adapter must set itself.
     """
     check_job(job)
+    if re.search(r'["\\]', job.output):
+        raise RefusedError(
+            f"job {job.name}: output {job.output!r}: SLURM takes no quotes and backslashes"
+        )
     raw = [(name.lstrip("-"), value) for name, value in job.resources.directives]
     for name, value in raw:
         _check_raw(job, name, value)
@@ -94,7 +98,8 @@ def _has(job: Job, field: str) -> bool:
 def _options(job: Job) -> Iterator[tuple[str, str | None]]:
     resources = job.resources
     yield "job-name", job.name
-    yield "output", job.output.replace("{item}", "%a" if job.num_items > 1 else "0")
+    output = job.output.replace("%", "%%")
+    yield "output", output.replace("{item}", "%a" if job.num_items > 1 else "0")
     yield "chdir", os.path.dirname(job.script)  # exists, else SLURM runs it in /tmp
     yield "open-mode", "append"  # what an earlier, lost attempt printed is kept
     if job.num_items > 1:

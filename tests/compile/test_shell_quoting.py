@@ -1,6 +1,7 @@
 """The scanner's word is bash's: what it says of a place is tried on real bash."""
 
 import os
+import shlex
 import subprocess
 import tempfile
 
@@ -37,23 +38,26 @@ def spliced(text):
     return splice(text.split(MARK), ["hpc_x"] * text.count(MARK), found)
 
 
-def run_bash(script, value):
-    """What bash prints, run where a file called `pwned` would be seen."""
+def run_bash(script, values):
+    """What bash prints with each value in turn, and all its complaints.
+
+    It runs where a file that a value's text made would be seen.
+    """
+    turns = [
+        f"(hpc_x={shlex.quote(value)} P=${{hpc_x}}rest one=1\n{script}\n)\nprintf '\\0'\n"
+        for value in values
+    ]
     with tempfile.TemporaryDirectory() as directory:
         done = subprocess.run(
-            ["bash", "-c", script, "hpcflow"],
-            env={
-                "PATH": os.environ["PATH"],
-                "hpc_x": value,
-                "P": value + "rest",
-                "one": "1",
-            },
+            ["bash", "-c", "".join(turns), "hpcflow"],
+            env={"PATH": os.environ["PATH"]},
             cwd=directory,
             capture_output=True,
             timeout=60,
         )
-        assert os.listdir(directory) == [], f"the value was executed in\n{script}"
-    return done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+        assert os.listdir(directory) == [], f"a value was executed in\n{script}"
+    out = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+    return out[:-1], done.stderr.decode("utf-8", "replace")
 
 
 def quotings(text):
@@ -100,7 +104,10 @@ CASES = {
     "backticks": ("a=`printf '%s.' @`; printf %s \"$a\"", "V."),
     "backticks in double quotes": ('printf %s "`printf %s. "@"`"', "V."),
     "backticks, escaped quotes": (r'printf %s "`printf %s. \"a @\"`"', "a V."),
-    "backticks in backticks": (r"a=`printf '%s' \`printf '%s.' '@' | tr ' \n*?[' _\``", ""),
+    "backticks in backticks": (
+        r"""a=`printf '%s' "\`printf '%s.' '@'\`"`; printf %s "$a" """,
+        "V.",
+    ),
     "default": ('a=${none:-@}; printf %s "$a"', "V"),
     "default in double quotes": ('printf %s "${none:-a @ b}"', "a V b"),
     "default, quoted in quotes": ('printf %s "${none:-"a @ b"}"', "a V b"),
@@ -165,16 +172,15 @@ CASES = {
     "line continuation": ("printf %s \\\n @", "V"),
     "coded value in a pipe": ("printf %s @ | cat |& cat", "V"),
 }
-WITHOUT_TRAILING_BREAK = ("substitution", "backtick", "case", "none")
 
 
-@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("name", CASES)
-def test_a_value_is_one_literal_piece_of_text(name, value):
+def test_a_value_is_one_literal_piece_of_text(name):
     text, expected = CASES[name]
     script = spliced(text.replace("@", MARK))
-    out, err = run_bash(script, value)
-    assert (out, err) == (expected.replace("V", value), ""), script
+    out, err = run_bash(script, HOSTILE)
+    assert err == "", script
+    assert out == [expected.replace("V", value) for value in HOSTILE], script
 
 
 # -- arithmetic
@@ -239,7 +245,7 @@ def test_a_number_is_computed_with():
     text = "a=(7 8 9); echo $((@ * (@ + 1))) ${a[@]} $[@] ${one:@} $(( 1 << @ ))".replace(
         "@", MARK
     )
-    assert run_bash(spliced(text), "2") == ("6 9 2 4\n", "")
+    assert run_bash(spliced(text), ["2"]) == (["6 9 2 4\n"], "")
 
 
 # -- what is refused
@@ -408,13 +414,14 @@ WORD = st.recursive(
 )
 
 
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(WORD, min_size=1, max_size=3), st.sampled_from(HOSTILE))
 def test_random_compositions(words, value):
     text = "printf '%s\\n--\\n' " + " ".join(word for word, _ in words)
     script = spliced(text)
     expected = "".join(meaning.replace(MARK, value) + "\n--\n" for _, meaning in words)
     plain = "".join(meaning.replace(MARK, "v") + "\n--\n" for _, meaning in words)
-    assume(run_bash(text.replace(MARK, "v"), "v") == (plain, ""))  # else bash has its own view
-    out, err = run_bash(script, value)
-    assert (out, err) == (expected, ""), script
+    assume(
+        run_bash(text.replace(MARK, "v"), ["v"]) == ([plain], "")
+    )  # else bash has its own view
+    assert run_bash(script, [value]) == ([expected], ""), script

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-
 from hpcflow import Workflow
 
 THREE_TASKS = Path(__file__).parents[1] / "workflows" / "three_tasks" / "template.yaml"
@@ -73,8 +72,7 @@ def test_a_hostile_value_arrives_byte_for_byte_and_runs_nothing(cli, tmp_path):
 def test_a_value_flows_unchanged_through_two_tasks(cli):
     hostile = '$(touch /tmp/x); "a b" * \''
     template = cli.template(
-        ECHO.replace("VALUES", json.dumps([hostile]))
-        .replace(
+        ECHO.replace("VALUES", json.dumps([hostile])).replace(
             "tasks:\n  - schema: say",
             """    - objective: again
       inputs: [{parameter: y}]
@@ -99,7 +97,9 @@ tasks:
 
 
 def test_a_failing_element_is_shown_with_all_one_needs(cli):
-    answer = cli("go", THREE_TASKS, "--var", "failing", "1", "--path", "wk", "--wait", code=1)
+    answer = cli(
+        "go", THREE_TASKS, "--var", "failing", "1", "--path", "wk", "--wait", code=1
+    )
     text = answer.stdout
     assert "element" in text and "exit status" in text
     assert "command" in text and "log:" in text
@@ -207,7 +207,9 @@ def test_a_taken_path_is_refused_and_kept(cli):
 
 
 def test_the_python_api_reads_values_by_attribute(cli, tmp_path):
-    workflow = Workflow.make(cli.template(ECHO.replace("VALUES", '["a", "b"]')), path=tmp_path / "wk")
+    workflow = Workflow.make(
+        cli.template(ECHO.replace("VALUES", '["a", "b"]')), path=tmp_path / "wk"
+    )
     workflow.submit()
     status = workflow.wait(timeout_s=60)
     assert status.num_failures == 0

@@ -42,7 +42,9 @@ def counted(cli, monkeypatch):
     log.touch()
     for name in ("sbatch", "squeue", "sacct", "scancel", "scontrol"):
         program = folder / name
-        program.write_text(f'#!/bin/sh\necho {name} >>{log}\nexec {shutil.which(name)} "$@"\n')
+        program.write_text(
+            f'#!/bin/sh\necho {name} >>{log}\nexec {shutil.which(name)} "$@"\n'
+        )
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 

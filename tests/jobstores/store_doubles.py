@@ -114,9 +114,16 @@ class Stage:
     def actor(self, name: str, play: Callable[[], None], *, mortal: bool = False) -> None:
         self._actors[name] = _Actor(name, play, mortal, self._main)
 
-    def port(self, name: str, port: Any) -> Any:
-        """The port as that actor uses it: every call is a turn."""
-        return HookedPort(port, lambda *_: self._actors[name].pause())
+    def port(
+        self, name: str, port: Any, turns: Callable[[str, str], bool] = lambda *_: True
+    ) -> Any:
+        """The port as that actor uses it: every call (that `turns`) is a turn."""
+
+        def before(method: str, key: str) -> None:
+            if turns(method, key):
+                self._actors[name].pause()
+
+        return HookedPort(port, before)
 
     def pause(self, name: str) -> None:
         """Let others go on, between two calls of that actor."""
@@ -124,7 +131,7 @@ class Stage:
 
     def run(self) -> None:
         playing = list(self._actors.values())
-        self._switch = self.random.choice((0.1, 0.5, 1.0))  # long bursts, or none
+        self._switch = self.random.choice((0.02, 0.1, 0.5, 1.0))  # long bursts, or none
         actor = self.random.choice(playing)
         for actor in playing:
             actor.thread.start()

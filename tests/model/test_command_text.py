@@ -88,7 +88,7 @@ def test_a_form_after_a_redirection_or_here_string():
 @pytest.mark.parametrize(
     ("text", "offset", "message"),
     [
-        ("a <<param:p>>", 2, "unknown form `<<param...>>`"),
+        ("a <<param:p>>", 2, "unknown form `<<param:p>>`"),
         ("a <<parameter:p>", 2, "the form is not closed by `>>`"),
         ("a <<parameter:>>", 2, "a name is missing after `parameter:`"),
         ("<<executable:>>", 0, "a name is missing after `executable:`"),

@@ -47,7 +47,12 @@ def step(text: str, **fields: Any) -> dict[str, Any]:
 def script(source: str, function: str, **fields: Any) -> dict[str, Any]:
     """A script step; `python` is the interpreter that executes it."""
     python = fields.pop("python", sys.executable)
-    given = {"kind": "script", "function": function, "data_in": "direct", "data_out": "direct"}
+    given = {
+        "kind": "script",
+        "function": function,
+        "data_in": "direct",
+        "data_out": "direct",
+    }
     return step(f'"{python}" "$HPCFLOW_CALL"\n', **{**given, "source": source, **fields})
 
 
@@ -118,7 +123,15 @@ class Job:
 
     def argv(self, item: int = 0) -> list[str]:
         """The command that executes an item."""
-        return [sys.executable, "-I", "-S", str(NODE), "item", str(self.directory), str(item)]
+        return [
+            sys.executable,
+            "-I",
+            "-S",
+            str(NODE),
+            "item",
+            str(self.directory),
+            str(item),
+        ]
 
     def start(self, item: int = 0, **environment: str) -> subprocess.Popen[str]:
         """Start an item's process."""

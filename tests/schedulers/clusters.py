@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schedulers.transport import Result, ThisHost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 USER = "alice"  # whom .ci/cluster/slurm-up makes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,11 +18,15 @@ from schedulers.job import (
     JobPhase,
     JobResources,
 )
-from schedulers.port import Scheduler
 from schedulers.slurm.answers import SQUEUE_COLUMNS, SQUEUE_FORMAT
 from schedulers.testing import Bench, SchedulerConformance
 from schedulers.transport import Result
 from tests.schedulers.clusters import AsUser, give
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from schedulers.port import Scheduler
 
 pytestmark = pytest.mark.slurm
 MIB = 1024 * 1024
@@ -39,7 +43,10 @@ class TestSlurm(SchedulerConformance):
 
     @pytest.fixture
     def folder(self, shared_path: Path) -> Path:
-        return give(shared_path)
+        odd = shared_path / "it's 100%j of (a) dir"
+        give(shared_path)
+        odd.mkdir()
+        return give(odd)
 
 
 @pytest.fixture
@@ -107,7 +114,9 @@ def test_what_can_never_start_is_blocked_or_refused(bench):
         bench.submit(asking(bench, "true", largest + 1))
 
 
-def test_the_largest_array_that_the_limits_allow_is_taken_and_its_states_come_at_once(bench):
+def test_the_largest_array_that_the_limits_allow_is_taken_and_its_states_come_at_once(
+    bench,
+):
     largest = bench.scheduler.limits().max_array_items
     first = bench.run("wait_for go")
     job_id = bench.submit(bench.job("true", largest), [Dependency(first)])
@@ -130,7 +139,9 @@ def test_dependencies_of_both_kinds_together(bench):
     assert [item.exit_code for item in bench.wait_end(job_id)] == [0, 0]
 
 
-def test_jobs_that_the_controller_has_forgotten_are_known_from_accounting(bench, monkeypatch):
+def test_jobs_that_the_controller_has_forgotten_are_known_from_accounting(
+    bench, monkeypatch
+):
     """The queue's part is taken away: what is left is what accounting says."""
     job_id = bench.run("exit $ITEM", 3)
     bench.wait_end(job_id)

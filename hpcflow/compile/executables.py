@@ -1,0 +1,56 @@
+"""Environments and their executables, as commands use them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpcflow.compile.plan import CompileError
+from hpcflow.model.environment import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hpcflow.model.environment import ExecutableInstance
+    from hpcflow.model.resources import Resources
+
+BUILT_IN = ("null_env", "python_env")  # need no definition, and no set-up
+
+
+def find_environment(environments: Mapping[str, Environment], name: str) -> Environment:
+    """An environment of a workflow, or a built-in one.
+
+    Raises:
+        CompileError: there is none of this name.
+    """
+    if name in environments:
+        return environments[name]
+    if name in BUILT_IN:
+        return Environment(name)
+    raise CompileError(f"there is no environment {name!r}")
+
+
+def find_instance(
+    environment: Environment, label: str, resources: Resources
+) -> ExecutableInstance:
+    """The first instance of an executable that fits the run's cores and parallel mode.
+
+    An instance without a mode, and a run without one, fit any.
+
+    Raises:
+        CompileError: there is none.
+    """
+    executable = next((e for e in environment.executables if e.label == label), None)
+    if executable is None:
+        known = ", ".join(repr(e.label) for e in environment.executables) or "none"
+        raise CompileError(
+            f"environment {environment.name!r} has no executable {label!r}; it has {known}"
+        )
+    mode = resources.parallel_mode
+    for instance in executable.instances:
+        modes = {instance.parallel_mode, mode}
+        if resources.num_cores in instance.num_cores and (None in modes or len(modes) == 1):
+            return instance
+    raise CompileError(
+        f"no instance of executable {label!r} of environment {environment.name!r} is for "
+        f"{resources.num_cores} cores" + (f" in parallel mode {mode!r}" if mode else "")
+    )

@@ -1,0 +1,173 @@
+"""The files of a job's directory, as text that a person can read and run. Pure.
+
+The bodies are `fragments/*.sh.j2`; docs/reference/job-directory.md describes them.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import jinja2
+
+from hpcflow.compile.commands import Block, StepCommands, action_commands, script_call
+from hpcflow.compile.executables import find_environment
+from hpcflow.compile.manifest import job_json, script_file, step_file
+from hpcflow.compile.plan import CompileError
+from hpcflow.compile.rows import RowBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpcflow.compile.plan import JobPlan, Step
+    from hpcflow.model.environment import Environment
+    from hpcflow.model.schema import Action
+    from hpcflow.model.workflow import Workflow
+
+_SOURCES_FILES = re.compile(r"^\s*(source|\.)\s", re.MULTILINE)
+_HAS_COMMAND = re.compile(r"^\s*[^\s#]", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class JobScriptSettings:
+    """What a jobscript says about its scheduler, this installation and the workflow.
+
+    directives, item_index_shell, id_variables: the scheduler adapter's. python,
+    node_main, workflow_path: absolute paths. umask: for all that the job writes; None
+    leaves what the scheduler gives, which in PBS is 0o077.
+    """
+
+    directives: tuple[str, ...]
+    item_index_shell: str
+    id_variables: tuple[str, ...]
+    python: str
+    node_main: str
+    workflow_path: str
+    umask: int | None = None
+
+
+def render_job(
+    workflow: Workflow,
+    plans: Sequence[JobPlan],
+    plan: JobPlan,
+    settings: JobScriptSettings,
+) -> dict[str, bytes]:
+    """The files of a job's directory, by name.
+
+    `plans` are all of the submission's: upstream values are found by them.
+
+    Raises:
+        CompileError: something that a command names is not there.
+    """
+    files: dict[str, bytes] = {}
+    commands: list[StepCommands | None] = []
+    for index, step in enumerate(plan.steps):
+        task = workflow.tasks[step.task]
+        action = task.schema.actions[step.action]
+        title = f"{plan.name}, step {index}: task {task.name}, action {step.action}"
+        try:
+            environment = find_environment(workflow.environments, action.environment)
+            made = _read_step(action, environment, step, settings.python)
+        except CompileError as error:
+            raise CompileError(
+                f"task {task.name!r}, action {step.action}: {error}"
+            ) from error
+        files[step_file(index)] = _step_text(index, title, environment, step, made)
+        if action.script is not None:
+            files[script_file(index)] = action.script.content.encode()
+        commands.append(None if action.script is not None else made)
+    rows = RowBuilder(workflow, plans, plan)
+    files["job.json"] = job_json(
+        workflow, plans, plan, commands, rows, settings.id_variables
+    )
+    files["rows.bin"] = rows.encode()
+    files["job.sh"] = _job_text(workflow, plan, settings)
+    return files
+
+
+def _read_step(
+    action: Action, environment: Environment, step: Step, python: str
+) -> StepCommands:
+    """A step's commands; of a script step, the one that starts Python."""
+    if action.script is None:
+        return action_commands(action, environment, step.resources)
+    call = script_call(environment, action.script.executable, step.resources, python)
+    return StepCommands((Block(call, ""),), (), (), {})
+
+
+def _step_text(
+    index: int, title: str, environment: Environment, step: Step, commands: StepCommands
+) -> bytes:
+    """`step_K.sh`: its status is that of the first command that fails.
+
+    Written with `case`, not `||`: that would switch a command's own `set -e` off.
+    """
+    variables = [*(v.name for v in commands.variables), *commands.constants]
+    setup = environment.setup.strip("\n")
+    by_hand = [f"{name}=..." for name in variables]
+    by_hand += ["bash", step_file(index), *(f"{c.fd}>&1" for c in commands.captures)]
+    return _render(
+        "step.sh.j2",
+        title=_printable(title),
+        sources_files=bool(_SOURCES_FILES.search(setup)),
+        variables=" ".join(f'"${{{name}?}}"' for name in variables),
+        by_hand=" ".join(by_hand) if variables or commands.captures else "",
+        environment=_printable(environment.name),
+        setup=setup,
+        blocks=[(_body(block), block.redirections) for block in commands.blocks],
+        success="|".join(map(str, step.resources.success_exit_codes)),
+    )
+
+
+def _body(block: Block) -> str:
+    """A command's text, with at least one command in it."""
+    text = block.text.strip("\n")
+    return text if _HAS_COMMAND.search(text) else f"{text}\n:".lstrip("\n")
+
+
+def _job_text(workflow: Workflow, plan: JobPlan, settings: JobScriptSettings) -> bytes:
+    quoted = {
+        name: shlex.quote(getattr(settings, name))
+        for name in ("workflow_path", "python", "node_main")
+    }
+    steps = [
+        f"{step_file(index)}  task {_printable(workflow.tasks[step.task].name)}, "
+        f"action {step.action}"
+        for index, step in enumerate(plan.steps)
+    ]
+    return _render(
+        "job.sh.j2",
+        **quoted,
+        plan=plan,
+        workflow=f"{_printable(workflow.name)} ({_printable(plan.workflow_id)})",
+        steps=steps,
+        directives=settings.directives,
+        item_index=settings.item_index_shell,
+        umask="" if settings.umask is None else f"{settings.umask:04o}",
+    )
+
+
+def _printable(text: str) -> str:
+    """Text for a comment: a line break in it would end the comment."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+@cache
+def _fragments() -> jinja2.Environment:
+    """The fragments; `${#` is bash's, so comments are written otherwise."""
+    return jinja2.Environment(  # noqa: S701 - this is bash, not HTML
+        loader=jinja2.PackageLoader("hpcflow.compile", "fragments"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        comment_start_string="{*",
+        comment_end_string="*}",
+    )
+
+
+def _render(fragment: str, **variables: object) -> bytes:
+    return _fragments().get_template(fragment).render(variables).encode()

@@ -1,0 +1,166 @@
+"""A job's `job.json`: what is the same for all of its rows. Pure.
+
+The format is described in docs/reference/job-directory.md.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from hpcflow.compile.plan import walltime_s
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpcflow.compile.commands import StepCommands
+    from hpcflow.compile.plan import JobPlan
+    from hpcflow.compile.rows import RowBuilder
+    from hpcflow.model.resources import Resources
+    from hpcflow.model.schema import Script
+    from hpcflow.model.workflow import Workflow
+
+FORMAT = 1
+
+
+def step_file(step: int) -> str:
+    """The name of a step's bash file."""
+    return f"step_{step}.sh"
+
+
+def script_file(step: int) -> str:
+    """The name of a step's Python script."""
+    return f"script_{step}.py"
+
+
+def job_json(
+    workflow: Workflow,
+    plans: Sequence[JobPlan],
+    plan: JobPlan,
+    commands: Sequence[StepCommands | None],
+    rows: RowBuilder,
+    id_variables: Sequence[str],
+) -> bytes:
+    """The content of `job.json`.
+
+    commands: by step, None where it is a script. rows: is asked for the columns that
+    the steps refer to.
+    """
+    job = {
+        "format": FORMAT,
+        "workflow": {"name": workflow.name, "id": plan.workflow_id},
+        "submission": plan.submission,
+        "job": plan.index,
+        "name": plan.name,
+        "rows": plan.num_rows,
+        "items": plan.num_items,
+        "concurrency": plan.concurrency,
+        "silence_s": plan.silence_s,
+        "log_level": plan.log_level,
+        "id_variables": list(id_variables),
+        "time_limit_s": walltime_s(plan)
+        if plan.rows_per_item * len(plan.steps) > 1
+        else None,
+        "upstream": [
+            {"submission": plan.submission, "job": d.job, "items": plans[d.job].num_items}
+            for d in plan.dependencies
+        ],
+        "steps": [
+            _step(workflow, plan, step, commands[step], rows)
+            for step in range(len(plan.steps))
+        ],
+    }
+    return (json.dumps(job, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _step(
+    workflow: Workflow,
+    plan: JobPlan,
+    index: int,
+    commands: StepCommands | None,
+    rows: RowBuilder,
+) -> dict[str, Any]:
+    step = plan.steps[index]
+    task = workflow.tasks[step.task]
+    action = task.schema.actions[step.action]
+    element_column = rows.element_column(step.task)
+    inputs = rows.inputs(index)
+    return {
+        "task": step.task,
+        "task_name": task.name,
+        "action": step.action,
+        "num_actions": task.num_actions,
+        "run_base": task.run_base + step.action,
+        "run_stride": task.max_iterations * task.num_actions,
+        "element_column": element_column,
+        "inputs": inputs,
+        "requires": sorted({i["step"] for i in inputs.values() if i["from"] == "step"}),
+        "kind": "script" if commands is None else "commands",
+        "script_file": step_file(index),
+        **(
+            _script(index, action.script)
+            if commands is None and action.script is not None
+            else _commands(commands)
+        ),
+        "outputs": list(action.outputs),
+        "directory": action.requires_dir,
+        "success_exit_codes": list(step.resources.success_exit_codes),
+        "skip_downstream_on_failure": step.resources.skip_downstream_on_failure,
+        "environment": {
+            **_threads(step.resources),
+            **(commands.constants if commands else {}),
+        },
+    }
+
+
+def _script(step: int, script: Script) -> dict[str, Any]:
+    return {
+        "script": script_file(step),
+        "function": script.name.rsplit("/", 1)[-1].removesuffix(".py"),
+        "data_in": script.data_in,
+        "data_out": script.data_out,
+    }
+
+
+def _commands(commands: StepCommands | None) -> dict[str, Any]:
+    if commands is None:
+        return {"variables": [], "captures": []}
+    return {
+        "variables": [
+            {
+                "name": variable.name,
+                "input": variable.input,
+                "path": list(variable.path),
+                "apply": variable.apply,
+                "options": dict(variable.options),
+                "arithmetic": variable.arithmetic,
+            }
+            for variable in commands.variables
+        ],
+        "captures": [
+            {
+                "fd": capture.fd,
+                "output": capture.output,
+                "type": capture.type,
+                "options": dict(capture.options),
+            }
+            for capture in commands.captures
+        ],
+    }
+
+
+def _threads(resources: Resources) -> dict[str, str]:
+    """How many threads a program may use, as far as the resources say.
+
+    `num_threads`, else the cores of a run with shared memory, else one for each
+    process of a distributed one. A run of several cores that says no more may be
+    either, and is left alone.
+    """
+    threads = resources.num_threads
+    if threads is None and (
+        resources.num_cores == 1 or resources.parallel_mode == "shared"
+    ):
+        threads = resources.num_cores
+    elif threads is None and resources.parallel_mode == "distributed":
+        threads = 1
+    return {} if threads is None else {"OMP_NUM_THREADS": str(threads)}

@@ -1,0 +1,5 @@
+"""A script that is fine."""
+
+
+def measure(x):
+    return {"y": x}

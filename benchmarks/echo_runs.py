@@ -49,7 +49,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hpcflow-echo-") as folder:
         template = Path(folder, "template.yaml")
         template.write_text(TEMPLATE.format(runs=arguments.runs))
-        go = [arguments.hpcflow, "go", str(template), "--wait", "--path"]
+        go = [arguments.hpcflow, "go", str(template), "--wait", "--quiet", "--path"]
         environ = {**os.environ, "HPCFLOW_LOCAL_CORES": str(arguments.cores)}
         workflow = Path(folder, "plain")
         shell_cpu_s, _ = measure(shell_loop(arguments.runs), environ)

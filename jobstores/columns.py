@@ -169,9 +169,13 @@ def open_array(port: ObjectPort, ref: ColumnRef) -> zarr.Array[Any]:
         raise NotFoundError(f"{port.locator}: there is no column {ref.key}") from error
     except Exception as error:
         raise _damaged(port, ref.key, f"its zarr.json: {error}") from error
-    if array.shape != (ref.length,):
+    name = "string" if array.dtype.kind == "T" else array.dtype.name
+    if (array.shape, name) != ((ref.length,), _DTYPES[ref.kind]):
         raise _damaged(
-            port, ref.key, f"its shape is {array.shape}, {ref.length} rows were expected"
+            port,
+            ref.key,
+            f"it is {name} of shape {array.shape};"
+            f" {ref.length} rows of {_DTYPES[ref.kind]} were expected",
         )
     return array
 

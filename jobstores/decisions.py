@@ -31,8 +31,8 @@ class Decision(NamedTuple):
     attempt: the deciding attempt; header: its header.
     records: by run, the accepted `end`, `skip` or `defer`.
     running: by run, the `start` of what was started and not ended: by the
-        deciding attempt while it is open (again, where `records` holds one that
-        is not final), by any accepted attempt after.
+        deciding attempt while it is open, by any accepted attempt after. A run is
+        in `records` or in `running`, never in both.
     closed: nothing more is expected (closed, or fenced by a tombstone).
     why: the reason the item was closed for.
     last_at: the time of the last accepted record (microseconds since 1970).
@@ -169,15 +169,17 @@ def _sum_up(decider: int, chain: List[Tuple[int, List[Record]]]) -> Decision:
     closed = tombstone or close is not None
     if closed:
         started = {**earlier, **started}
+    for run in list(started):
+        known = records.get(run)
+        if known is not None and (closed or is_final(known)):
+            del started[run]
+        elif known is not None:
+            del records[run]  # it is executed again
     return Decision(
         attempt=decider,
         header=header,
         records=records,
-        running={
-            run: record
-            for run, record in started.items()
-            if run not in records or not (closed or is_final(records[run]))
-        },
+        running=started,
         closed=closed,
         why=(header if tombstone else close or {}).get("why"),
         last_at=last_at,

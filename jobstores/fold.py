@@ -67,6 +67,7 @@ def fold(
     port: ObjectPort,
     base: Base,
     also: Collection[Item],
+    cancelled: Collection[int],
     now_us: int,
     nonce: str,
     write: Callable[[Base, Mapping[str, Table]], Base],
@@ -75,13 +76,14 @@ def fold(
     """Fold what is finished on top of `base`, which is the newest generation.
 
     also: items known to be finished though they are not closed.
+    cancelled: submissions that the user cancelled.
     write: writes tables below a generation's prefix, and names them in it.
     publish: commits a generation, if the lease is still held.
     """
     finished = frozenset(also)
     claims = listed(port, base)
     with collector_paused():
-        taken = _take(port, base, unconsumed(port, base, claims), finished)
+        taken = _take(port, base, unconsumed(port, base, claims), finished, cancelled)
     consumed = {**base.consumed, **taken.consumed}
     new = base.successor(nonce, now_us)
     packed, folded = _pack_finished(port, new, claims, consumed, finished)
@@ -97,14 +99,18 @@ def fold(
 
 
 def _take(
-    port: ObjectPort, base: Base, claims: Claims, finished: Collection[Item]
+    port: ObjectPort,
+    base: Base,
+    claims: Claims,
+    finished: Collection[Item],
+    cancelled: Collection[int],
 ) -> _Taken:
     """Read and decide the items; keep those that are closed or finished.
 
     Directories are listed again after their items were read: an item that has a
     new attempt is left for the next fold.
     """
-    taken = _Taken(RunRows(base.ranges), {}, {})
+    taken = _Taken(RunRows(base.ranges, cancelled), {}, {})
     directories: dict[str, list[Item]] = {}
     for item in sorted(claims):
         directories.setdefault(segments.directory_prefix(*item), []).append(item)

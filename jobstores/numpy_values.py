@@ -26,7 +26,7 @@ def encode(
     if kind is np.ndarray:
         return {"$ndarray": _encode_array(value, refused)}
     if kind is np.str_:
-        return {"$scalar": {"dtype": "str", "data": values.encode(str(value))}}
+        return {"$scalar": {"dtype": "str", "data": values.encode(str.__str__(value))}}
     if kind is np.bytes_:
         return {"$scalar": {"dtype": "bytes", "data": _base64(bytes(value))}}
     if isinstance(value, np.generic) and kind.__module__ == "numpy":

@@ -97,8 +97,11 @@ class ObjectPort(Protocol):
         """Size, time and tag, or None where there is no such object."""
 
     def list(self, prefix: str) -> List[str]:
-        """Names directly below a prefix: objects and segments plain, deeper
-        levels with a trailing slash. Empty for a prefix that is not there."""
+        """Names directly below a prefix; empty for one that is not there.
+
+        Objects and segments are plain names, deeper levels end in a slash. A level
+        that `delete` left empty may still be listed.
+        """
 
     def delete(self, key: str) -> None:
         """Remove an object or a segment; nothing there is no error."""

@@ -1,6 +1,6 @@
-"""The events that a job item records, and how each becomes one line of bytes.
+r"""The events that a job item records, and how each becomes one line of bytes.
 
-A line is `SEQ CRC JSON\\n`: the record's number within its segment (from 0,
+A line is `SEQ CRC JSON\n`: the record's number within its segment (from 0,
 gapless), the CRC-32 of `SEQ JSON` as eight hexadecimal digits, and a compact
 JSON object without line breaks. A line is at most `MAX_LINE` bytes, so that one
 `write` (and bash's `printf`) appends it whole. Larger values are objects that
@@ -87,28 +87,35 @@ def parse_records(data: bytes, first_seq: int = 0) -> Parsed:
     """Read a segment's bytes: trust every whole line, stop at a gap.
 
     A line that fails its checksum (the rest of a short write, to which the
-    writer added a line break before it tried again) is passed over; a record
-    whose number is not the next one ends the trusted part.
+    writer added a line break before it tried again) is passed over, and so is the
+    last record written twice (NFS may write a line and still report an error, so
+    that the writer tries again). Any other record whose number is not the next
+    one ends the trusted part.
     """
     records: List[Record] = []
     ends: List[int] = []
     position, expected, valid, torn = 0, first_seq, 0, False
+    last = b""
     while True:
         end = data.find(b"\n", position)
         if end < 0:
             torn = torn or position < len(data)
             break
-        parsed = _parse_line(data[position:end])
+        line = data[position:end]
+        parsed = _parse_line(line)
         position = end + 1
         if parsed is None:
             torn = True
             continue
         seq, record = parsed
+        if seq == expected - 1 and line == last:
+            continue
         if seq != expected:
             torn = True
             break
         records.append(record)
         ends.append(position)
+        last = line
         expected, valid = expected + 1, position
     return Parsed(records, ends, valid, torn)
 

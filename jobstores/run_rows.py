@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jobstores.outcomes import outcome
 from jobstores.records import Record, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -56,43 +57,11 @@ _NAN = float("nan")
 _NO_LOG = (-1, -1, -1)
 
 
-def outcome(record: Record) -> RunState:
-    """The state that an accepted record leaves its run in, once its item is closed.
-
-    ========== ======================================== ==========
-    record     with                                     state
-    ========== ======================================== ==========
-    end        ok                                       SUCCEEDED
-    end        not ok, why "cancelled..."               CANCELLED
-    end        not ok, why "aborted..."                 ABORTED
-    end        not ok, int (stopped by a signal)        LOST
-    end        not ok otherwise                         FAILED
-    skip                                                SKIPPED
-    defer                                               DEFERRED
-    start      (no end: its attempt is gone)            LOST
-    ========== ======================================== ==========
-    """
-    kind = record["t"]
-    if kind == "skip":
-        return RunState.SKIPPED
-    if kind == "defer":
-        return RunState.DEFERRED
-    if kind == "start":
-        return RunState.LOST
-    if record.get("ok"):
-        return RunState.SUCCEEDED
-    why = str(record.get("why") or "")
-    if why.startswith("cancel"):
-        return RunState.CANCELLED
-    if why.startswith("abort"):
-        return RunState.ABORTED
-    return RunState.LOST if record.get("int") else RunState.FAILED
-
-
 class RunRows:
     """New rows, gathered item by item, in the order of the protocol."""
 
-    def __init__(self, ranges: Sequence[IdRange]) -> None:
+    def __init__(self, ranges: Sequence[IdRange], cancelled: Collection[int] = ()) -> None:
+        self._cancelled = cancelled
         self._columns: dict[str, Any] = {
             name: [] if kind == "string" else array(_TYPECODES[kind])
             for name, kind in RUN_COLUMNS.items()
@@ -126,7 +95,8 @@ class RunRows:
             self._add_outputs(len(columns["id"]), run, out)
         slot, first, last = get("log") or _NO_LOG
         columns["id"].append(run)
-        columns["state"].append(outcome(record))
+        cancelled = item.submission in self._cancelled
+        columns["state"].append(outcome(record, cancelled=cancelled))
         columns["exit"].append(_known(get("exit")))
         columns["start"].append(_known(get("start") if ended else _start_of(record)))
         columns["end"].append(_known(get("at")) if ended else -1)

@@ -123,12 +123,15 @@ def _encode_complex(value: complex) -> Any:
 
 
 def _encode_str(value: str) -> Any:
-    if value.isascii() or _is_unicode(value):
+    if _is_unicode(value):
         return value
     return {"$str": base64_text(value.encode("utf-8", "surrogatepass"))}
 
 
 def _is_unicode(text: str) -> bool:
+    """Whether text has a UTF-8 form: surrogates (undecodable file names) have none."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -148,12 +151,12 @@ def _encode_list(value: Any) -> List[Any]:
 
 
 def _encode_dict(value: Dict[Any, Any]) -> Any:
+    if not all(type(key) is str and key[:1] != "$" and _is_unicode(key) for key in value):
+        return _encode_pairs(value)
     result: Dict[str, Any] = {}
-    key: Any = None
+    key = ""
     try:
         for key, item in value.items():
-            if type(key) is not str or key[:1] == "$" or not _is_unicode(key):
-                return _encode_pairs(value)
             result[key] = _encode(item)
     except _RefusedError as error:
         error.where.append(f".{key}" if key.isidentifier() else f"[{key!r}]")
@@ -223,7 +226,7 @@ def _moment(value: Any, text: str) -> Any:
         offset = zone.utcoffset(None)
         name: Optional[str] = zone.tzname(None)
         if name == dt.timezone(offset).tzname(None):
-            if not value.fold:
+            if not value.fold and not offset.seconds % 60 and not offset.microseconds:
                 return value.isoformat()
             name = None
         return [text, value.fold, ["offset", _parts(offset), name]]

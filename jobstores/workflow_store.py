@@ -188,11 +188,18 @@ class WorkflowStore:
         new = _with_ranges(new, ranges)
         return self._publish(lease, self._write_given(new, documents or {}, tables or {}))
 
-    def fold(self, lease: Lease, also: Collection[Item] = ()) -> FoldReport:
+    def fold(
+        self,
+        lease: Lease,
+        also: Collection[Item] = (),
+        cancelled: Collection[int] = (),
+    ) -> FoldReport:
         """Take what finished items recorded into the base.
 
         also: items that the caller knows to be finished, though they did not say
             so (all of their job is gone, and they were silent).
+        cancelled: submissions that the user cancelled: what was stopped in them
+            is not lost.
 
         Raises:
             LeaseLostError, ConflictError: as `commit`; nothing was changed.
@@ -204,6 +211,7 @@ class WorkflowStore:
             self.port,
             self.base(),
             also,
+            cancelled,
             self._now_us(),
             secrets.token_hex(4),
             lambda new, tables: self._write(new, {}, tables, encoded=True),

@@ -25,23 +25,25 @@ PASSED = (
     "TZ",
     "TMPDIR",
     "LD_LIBRARY_PATH",
+    "PYTHONPATH",
     "VIRTUAL_ENV",
     "CONDA_PREFIX",
     "CONDA_EXE",
     "BASH_ENV",  # defines `module` in scripts, at many sites
-    "MODULESHOME",
-    "MODULEPATH",
-    "MODULEPATH_ROOT",
-    "LMOD_CMD",
-    "LMOD_DIR",
-    "LMOD_PKG",
     "LOADEDMODULES",
     "_LMFILES_",
     "HPCFLOW_RUNTIME_DIR",
     "HPCFLOW_LOCAL_CORES",
 )
+# Environment modules: the `module` function itself, and what it knows.
+_PREFIXES = ("BASH_FUNC_m", "BASH_FUNC__m", "MODULE", "LMOD_", "__LMOD", "_ModuleTable")
 
 
 def passed(environment: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str]:
     """What of an environment goes with a job; `more` are further names."""
-    return {name: environment[name] for name in (*PASSED, *more) if name in environment}
+    names = {*PASSED, *more}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in names or name.startswith(_PREFIXES)
+    }

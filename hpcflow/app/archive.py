@@ -7,22 +7,22 @@ import shutil
 import uuid
 from typing import TYPE_CHECKING
 
+from hpcflow.errors import ExistsError, NotAWorkflowError, StorageError
+from hpcflow.submit.advance import fold_workflow
 from jobstores.backends.posix import PosixPort
 from jobstores.backends.zip import unzip, write_zip
-
-from hpcflow.errors import ExistsError, NotAWorkflowError, StorageError
 from jobstores.errors import JobStoreError, NotFoundError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jobstores.workflow_store import WorkflowStore
+    from hpcflow.app.context import OpenWorkflow
 
 # What is of no use to a reader of the archive: the lease, and the supervisor's state.
 _LEFT_OUT = ("lease/",)
 
 
-def zip_workflow(store: WorkflowStore, target: Path, *, scratch: bool) -> Path:
+def zip_workflow(opened: OpenWorkflow, target: Path, *, scratch: bool) -> Path:
     """Fold, then write the store into one file; return its absolute path.
 
     Raises:
@@ -35,10 +35,9 @@ def zip_workflow(store: WorkflowStore, target: Path, *, scratch: bool) -> Path:
     def excluded(key: str) -> bool:
         return key.startswith(left_out) or "/local/" in key
 
-    with store.lease(wait_s=10.0) as lease:
-        store.fold(lease)
-        store.sweep(lease)
-        write_zip(store.port, str(target), exclude=excluded)
+    fold_workflow(opened.store, opened.scheduler)
+    with opened.store.lease(wait_s=10.0):
+        write_zip(opened.store.port, str(target), exclude=excluded)
     return target.absolute()
 
 

@@ -14,8 +14,6 @@ from jobstores.errors import JobStoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from jobstores.fold import FoldReport
-
     from hpcflow.app.config import Config
     from hpcflow.app.runs import RunLog
     from hpcflow.app.tasks import Tasks
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from hpcflow.results.table import Table
     from hpcflow.submit.context import SubmitContext
     from hpcflow.submit.submit import SubmitReport
+    from jobstores.fold import FoldReport
 
 SHORTEST_POLL_S = 0.05
 LONGEST_POLL_S = 2.0
@@ -169,11 +168,10 @@ class Workflow:
     def fold(self) -> FoldReport:
         """Merge finished segments into the base, and pack those of finished jobs."""
         self._writable("folded")
-        store = self._opened.store
-        with _translated(), store.lease(wait_s=10.0) as lease:
-            report = store.fold(lease)
-            store.sweep(lease)
-            return report
+        from hpcflow.submit.advance import fold_workflow
+
+        with _translated():
+            return fold_workflow(self._opened.store, self._opened.scheduler)
 
     def cancel(self) -> dict[str, list[str]]:
         """Cancel its jobs; return their ids by scheduler."""
@@ -240,7 +238,7 @@ class Workflow:
             Path(path) if path is not None else self.path.with_name(f"{self.path.name}.zip")
         )
         with _translated():
-            return zip_workflow(self._opened.store, target, scratch=scratch)
+            return zip_workflow(self._opened, target, scratch=scratch)
 
     def _writable(self, done: str) -> None:
         if self._opened.store.port.read_only:

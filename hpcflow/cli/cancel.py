@@ -29,4 +29,4 @@ def command(workflow: Path, *, as_json: bool) -> None:
             f"{scheduler}: asked to end {len(ids)} job{'' if len(ids) == 1 else 's'}"
         )
     if not asked:
-        click.echo("nothing was submitted")
+        click.echo("no job is waiting or running")

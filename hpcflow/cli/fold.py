@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +22,16 @@ def command(workflow: Path, *, as_json: bool) -> None:
 
     report = Workflow.open(workflow).fold()
     if as_json:
-        click.echo(json.dumps({"format": 1, **asdict(report)}))
+        document = {
+            "format": 1,
+            "generation": report.base.number,
+            "items": report.items,
+            "runs": report.runs,
+            "packed_jobs": len(report.packed),
+        }
+        click.echo(json.dumps(document))
         return
-    click.echo(", ".join(f"{name}: {value}" for name, value in asdict(report).items()))
+    click.echo(
+        f"folded {report.runs} runs of {report.items} job items; "
+        f"packed {len(report.packed)} finished jobs"
+    )

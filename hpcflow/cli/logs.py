@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from hpcflow.cli import options
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 @click.command("logs")
-@options.workflow
+@click.argument("workflow", type=click.Path(path_type=Path))
 @click.argument("task")
 @click.argument("element", type=int, default=0)
 @click.option(

@@ -77,9 +77,10 @@ class LazyGroup(click.Group):
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 all well; 1 some runs did not succeed; 2 the command line is "
-    "wrong; 3 the template is; 4 no such workflow or part; 5 taken or busy; 6 the scheduler "
-    "refused or does not answer; 7 storage; 8 gave up waiting; 70 a defect of hpcflow.",
+    epilog="Exit codes: 0 all well; 1 some runs did not succeed; 2 the command line "
+    "is wrong; 3 the template is; 4 no such workflow or part; 5 taken or busy; 6 the "
+    "scheduler refused or does not answer; 7 storage; 8 gave up waiting; 70 a defect "
+    "of hpcflow.",
 )
 @click.version_option(__version__, prog_name="hpcflow")
 def group() -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-workflow = click.argument("workflow", type=click.Path(path_type=Path), metavar="WORKFLOW")
+workflow = click.argument(
+    "workflow", type=click.Path(path_type=Path), metavar="[WORKFLOW]", default="."
+)
 template = click.argument("template", type=click.Path(path_type=Path), metavar="TEMPLATE")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print only what was asked for.")

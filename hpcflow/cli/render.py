@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hpcflow.report.data import Failure, Phase, TaskStatus, WorkflowStatus
+from hpcflow.report.data import Failure, JobStatus, Phase, TaskStatus, WorkflowStatus
 from hpcflow.report.failures import log_tail
 from jobstores.records import RunState
 
@@ -49,13 +49,14 @@ def status_lines(status: WorkflowStatus) -> list[str]:
     lines += [
         f"  {task.name:<{width}}  {_bar(task)}  {_counts(task)}" for task in status.tasks
     ]
-    lines += [
-        f"  job {job.index} ({job.name}, {job.scheduler} {job.id or 'not submitted'}): {job.note}"
-        for job in status.jobs
-        if job.note
-    ]
+    lines += [f"  {_job_note(job)}" for job in status.jobs if job.note]
     lines += [f"  warning: {warning}" for warning in status.warnings]
     return lines
+
+
+def _job_note(job: JobStatus) -> str:
+    where = f"{job.scheduler} {job.id or 'not submitted'}"
+    return f"job {job.index} ({job.name}, {where}): {job.note}"
 
 
 def _bar(task: TaskStatus, width: int = 20) -> str:

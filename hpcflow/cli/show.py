@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--watch", is_flag=True, help="Follow it until it has ended.")
 @options.as_json
 def command(workflow: Path, *, watch: bool, as_json: bool) -> int:
-    """Show where WORKFLOW is: runs by state, and what failed."""
+    """Show where WORKFLOW (default: this directory) is: runs by state, and what failed."""
     from hpcflow.app.workflow import Workflow
 
     opened = Workflow.open(workflow)

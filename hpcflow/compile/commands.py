@@ -237,7 +237,7 @@ class _Writer:
             text, found = bash.finish()
         except CommandTextError as error:
             raise CompileError(
-                f"{error.message}, at character {error.offset + 1} of the command {command!r}"
+                f"{error.message}, at character {error.offset + 1} of command {command!r}"
             ) from error
         self._computed |= {name for name, place in found if place.arithmetic}
         return text

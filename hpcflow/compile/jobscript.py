@@ -112,6 +112,7 @@ def _step_text(
     return _render(
         "step.sh.j2",
         title=_printable(title),
+        computes=any(variable.arithmetic for variable in commands.variables),
         sources_files=bool(_SOURCES_FILES.search(setup)),
         variables=" ".join(f'"${{{name}?}}"' for name in variables),
         by_hand=" ".join(by_hand) if variables or commands.captures else "",

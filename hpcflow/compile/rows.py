@@ -167,16 +167,16 @@ class RowBuilder:
     def inputs(self, step: int) -> dict[str, dict[str, Any]]:
         """Where each input of a step is, as `job.json` says it."""
         task, action, _ = self._plan.steps[step]
+        consumers = self._plan.rows[task]
         found: dict[str, dict[str, Any]] = {}
         for name, source in action_sources(self._workflow, task, action).items():
             if not isinstance(source, Made):
-                found[name] = self._value(name, source, self._plan.rows[task])
-                continue
-            own = self._steps.get((source.task, source.action))
-            if own is not None:
+                found[name] = self._value(name, source, consumers)
+            elif self._is_in_row(source, consumers):
+                own = self._steps[source.task, source.action]
                 found[name] = {"from": "step", "step": own, "output": source.output}
             else:
-                column = self._upstream(source, self._plan.rows[task])
+                column = self._upstream(source, consumers)
                 found[name] = {
                     "from": "upstream",
                     "column": column,
@@ -185,6 +185,14 @@ class RowBuilder:
                 if source.grouped:
                     found[name]["group"] = True
         return found
+
+    def _is_in_row(self, source: Made, consumers: Indices) -> bool:
+        """Whether the consumer's own row makes it, not another job's."""
+        return (
+            (source.task, source.action) in self._steps
+            and not source.grouped
+            and np.array_equal(source.elements(consumers), self._plan.rows[source.task])
+        )
 
     def encode(self) -> bytes:
         """The content of `rows.bin`."""

@@ -23,15 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MARK", "Place", "Quoting", "places", "splice"]
 
-_EXPANSIONS = {
-    Quoting.PLAIN: '"${%s}"',
-    Quoting.DOUBLE: "${%s}",
-    Quoting.SINGLE: "'\"${%s}\"'",
-    Quoting.ANSI_C: "'\"${%s}\"$'",
-    Quoting.ARITHMETIC: "${%s}",
-    Quoting.HERE_DOCUMENT: "${%s}",
-    Quoting.COMMENT: "${%s}",
-}
+# Quotes that end before an expansion, and begin again after it if more follows.
+_CLOSED = {Quoting.SINGLE: "'", Quoting.ANSI_C: "$'"}
 
 
 def places(text: str) -> list[Place]:
@@ -56,14 +49,25 @@ def splice(literals: Sequence[str], names: Sequence[str], found: Sequence[Place]
     There is one literal more than there are names; `found` are the places of the
     text in which the literals are joined by `MARK`.
     """
-    out = [literals[0]]
-    for name, place, literal in zip(names, found, literals[1:], strict=True):
-        if place.before == "$":
-            out[-1] = out[-1][:-1] + "\\$"
-        elif place.before and place.quoting is Quoting.PLAIN:
-            out[-1] = out[-1][:-1]
-        elif place.before:
-            out[-1] += "\\"
-        out.append(_EXPANSIONS[place.quoting] % name)
-        out.append(literal)
-    return "".join(out)
+    texts = list(literals)
+    out = []
+    for number, (name, place) in enumerate(zip(names, found, strict=True)):
+        before, expansion = _guarded(texts[number], place), f"${{{name}}}"
+        if place.quoting in _CLOSED:
+            opening, after = _CLOSED[place.quoting], texts[number + 1]
+            at_start, at_end = before.endswith(opening), after.startswith("'")
+            before = before.removesuffix(opening) if at_start else before + "'"
+            texts[number + 1] = after[1:] if at_end else opening + after
+        if place.quoting in _CLOSED or place.quoting is Quoting.PLAIN:
+            expansion = f'"{expansion}"'
+        out += [before, expansion]
+    return "".join((*out, texts[-1]))
+
+
+def _guarded(text: str, place: Place) -> str:
+    """The text before a place, its last character changed where that would act on it."""
+    if place.before == "$":
+        return text[:-1] + "\\$"
+    if place.before:
+        return text[:-1] if place.quoting is Quoting.PLAIN else text + "\\"
+    return text

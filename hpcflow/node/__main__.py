@@ -2,7 +2,6 @@
 
 PYTHON -I -S .../hpcflow/node/__main__.py item JOBDIR ITEM
 PYTHON -I -S .../hpcflow/node/__main__.py callback set NAME VALUE | start | end | skip
-PYTHON -I -S .../hpcflow/node/__main__.py end-tree TOKEN
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import sys
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import SourceFileLoader
 
-USAGE = "usage: item JOBDIR ITEM | callback ... | end-tree TOKEN\n"
+USAGE = "usage: item JOBDIR ITEM | callback ...\n"
 EX_USAGE = 64
 
 
@@ -27,10 +26,6 @@ def run(arguments: list[str]) -> int:
         from hpcflow.node import callback
 
         return callback.main(rest)
-    if command == "end-tree" and len(rest) == 1:
-        from hpcflow.node import tree
-
-        return tree.main(rest[0])
     sys.stderr.write(USAGE)
     return EX_USAGE
 

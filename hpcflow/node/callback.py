@@ -41,6 +41,9 @@ class _UsageError(Exception):
 
 def main(arguments: List[str]) -> int:
     """Write what the command line says; returns the exit status."""
+    if arguments[:1] in (["--help"], ["-h"]):
+        sys.stdout.write(USAGE)
+        return 0
     try:
         record = parse(arguments, os.environ)
         _write(record, os.environ)

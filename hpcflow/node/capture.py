@@ -19,13 +19,13 @@ class ParseError(Exception):
 class Capture:
     """The reading end of one captured stream."""
 
-    __slots__ = ("fd", "output", "parts", "spec")
+    __slots__ = ("data", "fd", "output", "spec")
 
     def __init__(self, fd: int, spec: Dict[str, Any]) -> None:
         self.fd = fd
         self.spec = spec
         self.output: str = spec["output"]
-        self.parts: List[bytes] = []
+        self.data = bytearray()
         os.set_blocking(fd, False)
 
     @property
@@ -35,7 +35,7 @@ class Capture:
 
     def drain(self) -> bool:
         """Read what is there now; returns whether there was anything."""
-        before = len(self.parts)
+        before = len(self.data)
         for _ in range(READS_AT_ONCE):
             try:
                 part = os.read(self.fd, READ_BYTES)
@@ -44,8 +44,8 @@ class Capture:
             if not part:
                 self.close()
                 break
-            self.parts.append(part)
-        return len(self.parts) > before
+            self.data += part
+        return len(self.data) > before
 
     def close(self) -> None:
         """Read no more."""
@@ -55,13 +55,7 @@ class Capture:
 
     def tail(self) -> bytes:
         """The last part of the stream, to show to the user."""
-        size, parts = 0, []
-        for part in reversed(self.parts):
-            parts.append(part)
-            size += len(part)
-            if size >= TAIL_BYTES:
-                break
-        return b"".join(reversed(parts))[-TAIL_BYTES:]
+        return bytes(self.data[-TAIL_BYTES:])
 
     def encoded(self) -> Any:
         """The value of the output, as records hold it.
@@ -69,24 +63,24 @@ class Capture:
         Raises:
             ParseError: the text is not of the declared type.
         """
-        data = b"".join(self.parts)
-        self.parts = [data]
-        data = data.rstrip(b"\n")
-        return parse(self.spec["type"], self.spec.get("options") or {}, data)
+        return parse(self.spec["type"], self.spec.get("options") or {}, self.data)
 
 
-def parse(kind: str, options: Dict[str, Any], data: bytes) -> Any:
+def parse(kind: str, options: Dict[str, Any], data: bytes | bytearray) -> Any:
     """Captured bytes, without their last line breaks, as an encoded value.
 
     Raises:
         ParseError: they are not of this kind; the message shows their beginning.
     """
+    end = len(data)
+    while data[end - 1 : end] == b"\n":
+        end -= 1
     try:
-        text = data.decode()
+        text = str(memoryview(data)[:end], "utf-8")
     except UnicodeDecodeError as error:
         raise ParseError(
             f"expected text as UTF-8, found byte 0x{data[error.start]:02x} "
-            f"at position {error.start} of {_shown(data.decode('latin-1'))}"
+            f"at position {error.start} of {_shown(data[:300].decode('latin-1'))}"
         ) from None
     if kind == "str":
         return values.encode(text)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 from hpcflow.node.capture import ParseError
 from hpcflow.node.outcomes import Skip
 from hpcflow.node.outputs import fitted, shortened
+from jobstores.errors import JobStoreError
 from jobstores.references import put_reference
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Finisher:
             return {}, f"output {names} was not produced"
         try:
             return fitted(made, self._values_prefix, run.id, self._put), ""
-        except ValueError as error:
+        except (ValueError, JobStoreError) as error:
             return {}, f"the outputs can't be stored: {error}"
 
     def _said_of(self, run: Run) -> Said:

@@ -51,7 +51,7 @@ class Inputs:
         if record.get("ok"):
             return True
         run = step.run(row)
-        if record["t"] == "defer":
+        if record["t"] == "defer" or record.get("int"):
             raise Defer(record["why"])
         if step.skip_downstream:
             raise Skip(reason(step, run, record))
@@ -71,8 +71,4 @@ class Inputs:
         if not source.get("group"):
             upstream, item, run = place
             return self._upstream.value(upstream, item, run, output)
-        return [
-            self._upstream.value(upstream, item, first + number * stride, output)
-            for upstream, item, first, stride, count in place
-            for number in range(count)
-        ]
+        return self._upstream.group(place, output)

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Callable, Deque
 
-from jobstores.errors import JobStoreError
+from jobstores.errors import JobStoreError, TransientError, UnavailableError
 
 if TYPE_CHECKING:
     from jobstores.records import Record
@@ -107,11 +107,12 @@ class Journal:
 
         Raises:
             StorageLostError: it failed until the item has to end.
+            JobStoreError: it can't be written, however often it is tried.
         """
         while True:
             try:
                 write()
-            except (JobStoreError, OSError) as error:
+            except (TransientError, UnavailableError, OSError) as error:
                 self._failed(error)
                 if now_s() + RETRY_AFTER_S >= self._synced_at + self._lost_after_s:
                     raise StorageLostError from error

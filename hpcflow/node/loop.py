@@ -141,7 +141,7 @@ class ItemLoop:
                 slot.row = None
             else:
                 self._take(step, slot, slot.row)
-        self._hurry = slot.run is None
+        self._hurry = self._hurry or slot.run is None
 
     def _take(self, step: Step, slot: Slot, row: RowState) -> None:
         """Take a row's step: start its run, record why not, or let the row wait."""

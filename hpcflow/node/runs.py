@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource  # noqa: F401 - os.wait4 does it too, perhaps when no file can be opened any more
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Dict, List, Set
@@ -12,6 +13,7 @@ from hpcflow.node import outputs as outs
 from hpcflow.node import spawn
 from hpcflow.node.capture import Capture, ParseError
 from hpcflow.node.journal import microseconds, now_s
+from hpcflow.node.shell import UnusableValueError
 from hpcflow.node.signals import name_of
 from jobstores import values
 from jobstores.errors import JobStoreError
@@ -96,7 +98,7 @@ class Run:
         """Start its bash.
 
         Raises:
-            OSError: it could not be started.
+            OSError, UnusableValueError: it could not be started.
         """
         self.log.open()
         self.log_first = self.log.size()
@@ -108,7 +110,7 @@ class Run:
                 self.captures.append(Capture(reading, spec))
             self.started_us, self.started_at = microseconds(), now_s()
             self.pid = spawner.start(self.launch, self.log.fd, pipes)
-        except OSError:
+        except (OSError, UnusableValueError):
             for capture in self.captures:
                 capture.close()
             raise
@@ -252,8 +254,8 @@ class Run:
         captured = 0
         for capture in self.captures:
             capture.close()
-            captured += sum(map(len, capture.parts))
-            capture.parts = []
+            captured += len(capture.data)
+            capture.data = bytearray()
         if captured > LARGE_CAPTURE_BYTES:
             spawn.forget_peak_memory()
         for path in self.launch.files:
@@ -261,12 +263,10 @@ class Run:
                 os.unlink(path)
 
 
-def unstarted_record(
-    run: int, why: str, slot: int, log_size: int, *, again: bool
-) -> Record:
-    """The end of a run whose bash was never started; `again`: it is worth another try."""
+def unstarted_record(run: int, why: str, slot: int, log_size: int) -> Record:
+    """The end of a run whose bash was never started."""
     at = microseconds()
-    record: Record = {
+    return {
         "t": "end",
         "run": run,
         "start": at,
@@ -280,6 +280,3 @@ def unstarted_record(
         "log": [slot, log_size, log_size],
         "why": outs.shortened(why),
     }
-    if again:
-        record["int"] = True
-    return record

@@ -11,6 +11,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, List, Tuple
 
+from hpcflow.node.shell import UnusableValueError
 from hpcflow.node.signals import RESET_IN_RUNS
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Spawner:
 
         Raises:
             OSError: it could not be started.
+            UnusableValueError: a variable of its environment has a NUL character.
         """
         actions = [
             (os.POSIX_SPAWN_DUP2, self._null_fd, 0),
@@ -64,15 +66,21 @@ class Spawner:
         if launch.directory != self._directory:  # posix_spawn knows no directory
             os.chdir(launch.directory)
             self._directory = launch.directory
-        return os.posix_spawn(
-            self._bash,
-            [b"bash", b"-c", launch.text.encode("utf-8", "surrogateescape"), b"hpcflow"],
-            launch.environment,
-            file_actions=actions,
-            setpgroup=0,
-            setsigmask=(),
-            setsigdef=RESET_IN_RUNS,
-        )
+        text = launch.text.encode("utf-8", "surrogateescape")
+        try:
+            return os.posix_spawn(
+                self._bash,
+                [b"bash", b"-c", text, b"hpcflow"],
+                launch.environment,
+                file_actions=actions,
+                setpgroup=0,
+                setsigmask=(),
+                setsigdef=RESET_IN_RUNS,
+            )
+        except ValueError as error:
+            raise UnusableValueError(
+                f"bash can't be given its environment: {error}"
+            ) from error
 
 
 def forget_peak_memory() -> None:

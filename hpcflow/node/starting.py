@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING, Dict, List
 
 from hpcflow.node.journal import microseconds
-from hpcflow.node.outcomes import Defer, Skip
+from hpcflow.node.outcomes import Defer, NotYet, Skip
 from hpcflow.node.outputs import shortened
 from hpcflow.node.runs import Run, unstarted_record
 from hpcflow.node.shell import UnusableValueError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LEAST_TIME_S = 5.0  # with less than this left of the time limit nothing starts
 
-# Faults of this host or its storage, not of the run: another attempt tries again.
+# Faults of this host or its storage, not of the run: it is tried again.
 _OF_THE_HOST = (
     errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT,
     errno.EIO, errno.ESTALE, errno.EROFS,
@@ -77,7 +77,7 @@ class Starter:
         """Start a row's run, or say, as its final record, why not.
 
         Raises:
-            NotYet, JobStoreError: something it needs is not there now.
+            NotYet, JobStoreError: something it needs, or this host, is not ready now.
         """
         run = step.run(row.columns)
         if self._end_at is not None and now > self._end_at - LEAST_TIME_S:
@@ -94,13 +94,12 @@ class Starter:
         except Defer as outcome:
             return _outcome("defer", run, str(outcome))
         except UnusableValueError as error:
-            return unstarted_record(
-                run, str(error), slot.index, slot.log.size(), again=False
-            )
+            return unstarted_record(run, str(error), slot.index, slot.log.size())
         except OSError as error:
             why = f"the run could not be started: {error}"
-            again = error.errno in _OF_THE_HOST
-            return unstarted_record(run, why, slot.index, slot.log.size(), again=again)
+            if error.errno in _OF_THE_HOST:
+                raise NotYet(why) from error
+            return unstarted_record(run, why, slot.index, slot.log.size())
         return started
 
 

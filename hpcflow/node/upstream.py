@@ -1,51 +1,22 @@
-"""Outputs of other jobs' runs, read from their items' segments or packs.
-
-Each item is read once and only what this job needs of it is kept, for a limited
-number of runs, so that a reducer of a million runs stays small. An item whose
-runs are not all decided is read again when `refresh` has been called.
-"""
+"""Outputs of other jobs' runs, or why they can't be had."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence
 
 from hpcflow.node import manifest as manifests
 from hpcflow.node.outcomes import REASON_BYTES, Defer, NotYet, Skip, reason
 from hpcflow.node.outputs import shortened
-from jobstores.decisions import Item
+from hpcflow.node.upstream_items import UpstreamItems
 from jobstores.errors import CorruptError, NotFoundError
-from jobstores.packs import read_item
 from jobstores.references import resolve
 
 if TYPE_CHECKING:
-    from jobstores.decisions import Decision
     from jobstores.port import ObjectPort
     from jobstores.records import Record
 
-KEPT_RUNS = 200_000
-
-
-class _ItemRuns:
-    """What one upstream item's runs came to, as far as this job asks."""
-
-    __slots__ = ("failures", "fenced", "read_at", "size", "values")
-
-    def __init__(
-        self, decision: Decision | None, wanted: frozenset[str], when: int
-    ) -> None:
-        self.read_at = when
-        self.fenced = decision is not None and decision.tombstone
-        self.values: Dict[str, Dict[int, Any]] = {name: {} for name in wanted}
-        self.failures: Dict[int, Record] = {}
-        records = {} if decision is None else decision.records
-        self.size = len(records)
-        for run, record in records.items():
-            if not record.get("ok"):
-                self.failures[run] = record
-                continue
-            for name, value in record["out"].items():
-                if name in wanted:
-                    self.values[name][run] = value
+RUNS_AT_ONCE = 50_000  # of a group, whose items are read together
+PLACES_AT_ONCE = 2_000
 
 
 class UpstreamRuns:
@@ -54,20 +25,32 @@ class UpstreamRuns:
     def __init__(self, port: ObjectPort, manifest: manifests.Manifest) -> None:
         self._port = port
         self._manifest = manifest
-        self._wanted = frozenset(
+        wanted = frozenset(
             source["output"]
             for step in manifest.steps
             for source in step.inputs.values()
             if source["from"] == "upstream"
         )
-        self._items: Dict[Tuple[int, int], _ItemRuns] = {}
+        jobs = [(other.submission, other.job) for other in manifest.upstream]
+        self._items = UpstreamItems(port, jobs, wanted)
         self._jobs: Dict[int, manifests.Manifest] = {}
-        self._kept = 0
-        self._round = 0
 
     def refresh(self) -> None:
         """From now on, read an item again before it is said to lack a run."""
-        self._round += 1
+        self._items.refresh()
+
+    def group(self, places: Sequence[List[int]], output: str) -> List[Any]:
+        """The outputs of many runs: of `[U, ITEM, FIRST_RUN, STEP, COUNT]` each.
+
+        Raises:
+            Skip, Defer, NotYet: one of them can't be had, see `value`.
+        """
+        found = []
+        for part in _parts(places):
+            needs = [(u, i, range(r, r + s * n, s)) for u, i, r, s, n in part]
+            self._items.expect(needs)
+            found += [self.value(u, i, run, output) for u, i, runs in needs for run in runs]
+        return found
 
     def value(self, upstream: int, item: int, run: int, output: str) -> Any:
         """The encoded output of a run; None where it failed but nothing is skipped for it.
@@ -77,14 +60,14 @@ class UpstreamRuns:
             Defer: it was left undone, or its item is fenced.
             NotYet: it is not decided.
         """
-        runs = self._runs(upstream, item, run, output)
+        runs = self._items.of(upstream, item, run)
         found = runs.values[output]
         if run in found:
             return self._resolved(found[run])
         failure = runs.failures.get(run)
         if failure is not None:
             return self._despite(upstream, run, failure)
-        if any(run in other for other in runs.values.values()):
+        if runs.knows(run):
             raise Skip(f"run {run} made no output {output!r}")
         if runs.fenced:
             raise Defer(
@@ -95,26 +78,6 @@ class UpstreamRuns:
     def _name(self, upstream: int) -> str:
         other = self._manifest.upstream[upstream]
         return f"job {other.job} of submission {other.submission}"
-
-    def _runs(self, upstream: int, item: int, run: int, output: str) -> _ItemRuns:
-        runs = self._items.get((upstream, item))
-        if runs is not None and (
-            run in runs.values[output]
-            or run in runs.failures
-            or runs.read_at == self._round
-        ):
-            return runs
-        other = self._manifest.upstream[upstream]
-        where = Item(other.submission, other.job, item)
-        decision = read_item(self._port, where)
-        if runs is not None:
-            self._kept -= self._items.pop((upstream, item)).size
-        runs = _ItemRuns(decision, self._wanted, self._round)
-        while self._items and self._kept + runs.size > KEPT_RUNS:
-            self._kept -= self._items.pop(next(iter(self._items))).size
-        self._items[upstream, item] = runs
-        self._kept += runs.size
-        return runs
 
     def _resolved(self, value: Any) -> Any:
         try:
@@ -150,3 +113,16 @@ class UpstreamRuns:
             if step.run_base <= run and (run - step.run_base) % step.run_stride == 0
         ]
         return max(fitting, key=lambda step: step.run_base, default=None)
+
+
+def _parts(places: Sequence[List[int]]) -> Iterator[List[List[int]]]:
+    """The places in parts of a size whose runs can be kept."""
+    part: List[List[int]] = []
+    runs = 0
+    for place in places:
+        part.append(place)
+        runs += place[4]
+        if runs >= RUNS_AT_ONCE or len(part) >= PLACES_AT_ONCE:
+            yield part
+            part, runs = [], 0
+    yield part

@@ -20,7 +20,7 @@ from hpcflow.report.data import (
     WorkflowStatus,
 )
 from hpcflow.report.failures import folded_failures
-from hpcflow.report.jobs import (
+from hpcflow.submit.reconcile import (
     JobView,
     ask_schedulers,
     item_is_gone,
@@ -28,8 +28,8 @@ from hpcflow.report.jobs import (
     why_gone,
 )
 from jobstores.decisions import Item
+from jobstores.outcomes import outcome
 from jobstores.records import RunState
-from jobstores.run_rows import outcome
 from schedulers.job import EndCause, JobPhase
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def read_status(
     jobs = job_views(store.port, view)
     troubles = ask_schedulers(jobs, load) if ask and not store.port.read_only else {}
     count = _Count(view, path)
+    cancelled = {job.submission for job in jobs if job.cancelled}
     for item, decision in view.tail.items():
         if decision is not None:
-            count.add_item(item, decision)
+            count.add_item(item, decision, cancelled=item.submission in cancelled)
     for job in jobs:
         count.add_job(job)
     failures = count.failures
@@ -109,10 +110,10 @@ class _Count:
         self.counts[task][old] -= runs
         self.counts[task][new] += runs
 
-    def add_item(self, item: Item, decision: Decision) -> None:
+    def add_item(self, item: Item, decision: Decision, *, cancelled: bool) -> None:
         """Count what an item recorded since the last fold."""
         for run, record in decision.records.items():
-            state = outcome(record)
+            state = outcome(record, cancelled=cancelled)
             self._move(self.task_of(run), RunState.PENDING, state)
             if state in _NOT_WELL:
                 self._fail(
@@ -156,8 +157,10 @@ class _Count:
 
     @staticmethod
     def _state_of_undone(job: JobView, item: int, *, gone: bool) -> RunState:
+        if not gone and item not in job.closed:
+            return RunState.SUBMITTED
         if not gone:
-            return RunState.LOST if item in job.closed else RunState.SUBMITTED
+            return RunState.CANCELLED if job.cancelled else RunState.LOST
         cause = job.statuses[item].cause
         cancelled = job.cancelled or cause is EndCause.CANCELLED
         return RunState.CANCELLED if cancelled else RunState.LOST

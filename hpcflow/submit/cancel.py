@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpcflow.errors import StorageError, SubmissionError
-from hpcflow.persist.journal import JournalWriter, read_journal
+from hpcflow.persist.journal import JournalWriter
+from hpcflow.submit.reconcile import job_views
 from schedulers.errors import SchedulerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jobstores.workflow_store import WorkflowStore
-
     from schedulers.port import Scheduler
 
 
@@ -27,12 +27,15 @@ def cancel_workflow(
         raise StorageError(f"{store.port.locator} is an archive: it has no jobs to cancel.")
     asked: dict[str, list[str]] = {}
     with store.lease():
-        for submission, record in enumerate(store.base().info["submissions"]):
-            ids = read_journal(store.port, submission).ids
+        view = store.view()
+        alive = [job for job in job_views(store.port, view) if not job.ended]
+        for submission in range(len(view.base.info["submissions"])):
             by_scheduler: dict[str, list[str]] = {}
-            for job in record["jobs"]:
-                if job["index"] in ids:
-                    by_scheduler.setdefault(job["scheduler"], []).append(ids[job["index"]])
+            for job in alive:
+                if job.submission == submission and job.id is not None:
+                    by_scheduler.setdefault(job.record["scheduler"], []).append(job.id)
+            if not by_scheduler:
+                continue
             with JournalWriter(store.port, submission) as writer:
                 writer.add("cancel")
             for name, job_ids in by_scheduler.items():

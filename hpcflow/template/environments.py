@@ -67,7 +67,7 @@ def read_environments(
 
 def text_lines(node: Node | None) -> str:
     """A text, or a list of texts as one text of several lines."""
-    if node is None:
+    if node is None or broken(node):
         return ""
     value = plain(node)
     return "\n".join(value) if isinstance(value, list) else str(value)

@@ -52,10 +52,10 @@ class _Reader:
         if character == "[":
             return self._list(depth)
         if character == '"':
-            return scalar_node(self._string(), at)
-        if character == UNKNOWN:
+            return scalar_node(self._string(), at, self._problems)
+        if character == UNKNOWN and self._problems.any_errors:
             self._at += 1
-            return scalar_node(UNKNOWN, at)
+            return scalar_node(UNKNOWN, at, self._problems)
         if match := _NUMBER.match(self._text, at):
             self._at = match.end()
             whole = match[2] is None and match[3] is None

@@ -34,9 +34,10 @@ class Node:
     bad: bool = False
 
 
-def scalar_node(value: Any, at: int) -> Node:
+def scalar_node(value: Any, at: int, problems: Problems) -> Node:
     """A node of a scalar; bad where it holds a variable without a value."""
-    return Node(value, at, bad=isinstance(value, str) and UNKNOWN in value)
+    unknown = isinstance(value, str) and UNKNOWN in value and problems.any_errors
+    return Node(value, at, bad=unknown)
 
 
 def plain(node: Node) -> Any:

@@ -147,7 +147,8 @@ class _SchemaReader:
                 meant = nearest(name, [n for n in made if n not in self._outputs])
                 misspelt.add(meant)
                 message = f"no action makes the output {name!r}"
-                self.section.add(node.at, path, message, f"one of {listed(made)}", meant)
+                expected = "a command's stdout, or a script, that makes it"
+                self.section.add(node.at, path, message, expected, meant)
         for name, (_, node, path) in self._inputs.items():
             if drafts and name not in used:
                 self.section.add(node.at, path, f"no action uses the input {name!r}")

@@ -62,7 +62,7 @@ def read_function(text: str, file: str) -> Function:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore")
             module = ast.parse(text)
     except SyntaxError as error:
         raise ScriptError(
@@ -132,7 +132,7 @@ def _describe(function: _Def) -> Function:
 
 def _returns(body: list[ast.stmt]) -> Iterator[ast.expr]:
     """The values of a function's return statements, not those of functions inside it."""
-    stack: list[ast.AST] = list(body)
+    stack: list[ast.AST] = list(reversed(body))
     while stack:
         node = stack.pop()
         if isinstance(node, ast.Return):
@@ -141,7 +141,7 @@ def _returns(body: list[ast.stmt]) -> Iterator[ast.expr]:
         elif not isinstance(
             node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
         ):
-            stack.extend(ast.iter_child_nodes(node))
+            stack.extend(reversed(list(ast.iter_child_nodes(node))))
 
 
 def _is_none(value: ast.expr) -> bool:

@@ -139,7 +139,11 @@ class SequenceReader:
 
     def _values_key(self, node: Node, path: Path) -> str | None:
         """The key that holds the values; None where there isn't one good one."""
-        keys = [key for key, _, _ in entries(node) if key.split("::")[0] == "values"]
+        keys = [
+            key
+            for key, _, item in entries(node)
+            if key.split("::")[0] == "values" and (item.bad or item.value is not None)
+        ]
         if len(keys) == 1:
             return None if node.value[keys[0]].bad else keys[0]
         if keys or not broken(node):
@@ -154,6 +158,8 @@ class SequenceReader:
         if values is None:
             if not broken(node):
                 self._section.add(node.at, path, "a sequence over `paths` has `values`")
+            return
+        if broken(paths):
             return
         rows = values.value
         if len(rows) != len(paths.value) or not all(

@@ -176,6 +176,7 @@ class Checker:
                 self._problems.add(at, (*path, name), f"{what} is not supported yet")
             elif item.value is not None or key.required:
                 self.check(item, key.shape, (*path, name))
+                node.bad |= key.required and item.bad
         for name, key in shape.keys.items():
             if key.required and name not in node.value:
                 node.bad = True

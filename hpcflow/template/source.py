@@ -11,7 +11,7 @@ from hpcflow.template.problems import Positions, Problems, listed, nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Stands in the text for what is not known; a value with it is checked no further.
+# Stands in the text for a variable without a value; what it is in is checked no further.
 UNKNOWN = "\ue000"
 
 _VARIABLE = re.compile(r"<<var:(?P<name>[^<>\[\]\n]*)(?:\[default=(?P<default>.*?)\])?>>")

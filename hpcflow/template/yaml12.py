@@ -219,15 +219,14 @@ class _Builder:
         at = event.start_mark.index
         if event.tag is None:
             plain_style = event.implicit[0]
-            return scalar_node(
-                resolve_scalar(event.value) if plain_style else event.value, at
-            )
+            value = resolve_scalar(event.value) if plain_style else event.value
+            return scalar_node(value, at, self._problems)
         convert = _TAGS.get(event.tag)
         if convert is None:
             self._unknown_tag(event)
             return Node(event.value, at, bad=True)
         try:
-            return scalar_node(convert(event.value), at)
+            return scalar_node(convert(event.value), at, self._problems)
         except (ValueError, TypeError, KeyError):
             name = event.tag.removeprefix(_CORE)
             self._problems.add(at, (), f"{event.value!r} does not fit its tag !!{name}")

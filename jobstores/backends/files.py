@@ -42,6 +42,7 @@ BY_ERRNO = {
     errno.ETIMEDOUT: TransientError,
     errno.EAGAIN: TransientError,
     errno.EBUSY: TransientError,
+    errno.ENOTEMPTY: TransientError,
     errno.EMFILE: TransientError,
     errno.ENFILE: TransientError,
     errno.ENOMEM: TransientError,
@@ -51,11 +52,14 @@ BY_ERRNO = {
 ABSENT = (FileNotFoundError, NotADirectoryError)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _ESTALE_TRIES = 3
+_NFS_NAME = 28  # characters of ".nfs", a file number and a counter
 
 
 def translated(error: OSError, path: str) -> JobStoreError:
     """Our error for the operating system's, with its text and the path."""
-    number = error.errno or 0
+    number = error.errno
+    if number is None:
+        return UnavailableError(f"{path}: {error}")
     kind = BY_ERRNO.get(number, UnavailableError)
     return kind(f"{path}: {os.strerror(number)} ({errno.errorcode.get(number, '?')})")
 
@@ -172,20 +176,35 @@ def stamp(fd: int) -> None:
     os.utime(fd, ns=(found.st_atime_ns, second * 1_000_000_000 + below))
 
 
+def _is_unlinked(name: str) -> bool:
+    """Whether an NFS client gave the name to a file that was removed while open."""
+    return name.startswith(".nfs") and len(name) == _NFS_NAME
+
+
 def names(directory: str) -> List[str]:
-    """The parts of keys in a directory, directories with a trailing slash."""
+    """The parts of keys in a directory, directories with a trailing slash.
+
+    Users' runs leave all sorts of things below a store: symbolic links to
+    directories, which could be loops, sockets and pipes are not listed.
+    """
+    found = []
     with os.scandir(directory) as entries:
-        return [
-            entry.name + "/" if entry.is_dir() else entry.name
-            for entry in entries
-            if is_part(entry.name)
-        ]
+        for entry in entries:
+            if not is_part(entry.name) or _is_unlinked(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                found.append(entry.name + "/")
+            elif entry.is_file():
+                found.append(entry.name)
+    return found
 
 
 def sync(path: str) -> None:
     """Sync a file or directory; nothing there, or nothing to sync, is no error."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(
+            path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        )  # a pipe may be there
     except FileNotFoundError:
         return
     try:

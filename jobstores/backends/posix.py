@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Callable, Iterator, List, Optional, Set, Tuple
 
 from jobstores.backends import files
 from jobstores.errors import AlreadyExistsError, ConflictError, UnavailableError
-from jobstores.keys import check_key, check_prefix, is_part, join
+from jobstores.keys import MAX_KEY, check_key, check_prefix, is_part, join
 from jobstores.port import ObjectStat
 
 T = TypeVar("T")
@@ -198,13 +198,7 @@ class PosixPort:
 
         A level all of whose keys were deleted one by one is listed still.
         """
-        directory = self._directory(prefix)
-        try:
-            return sorted(files.fresh(lambda: files.names(directory)))
-        except files.ABSENT:
-            return []
-        except OSError as error:
-            files.fail(error, directory)
+        return sorted(_names(self._directory(prefix)))
 
     def delete(self, key: str) -> None:
         """Remove an object or a segment; nothing there is no error."""
@@ -271,11 +265,14 @@ class PosixPort:
         levels = [check_prefix(prefix)]
         while levels:
             level = levels.pop()
-            for name in self.list(level):
-                if name[-1] == "/":
-                    levels.append(join(level, name[:-1]))
+            for name in _names(f"{self._root}/{level}"):
+                key = join(level, name)
+                if len(key) > MAX_KEY:
+                    continue  # no key: something of a user's
+                if key[-1] == "/":
+                    levels.append(key[:-1])
                 else:
-                    yield join(level, name)
+                    yield key
 
     def _file(self, key: str) -> str:
         return f"{self._root}/{check_key(key)}"
@@ -354,6 +351,15 @@ class PosixPort:
         for path in made | {directory}:
             files.sync(path)
         self._unsynced -= made
+
+
+def _names(directory: str) -> List[str]:
+    try:
+        return files.fresh(lambda: files.names(directory))
+    except files.ABSENT:
+        return []
+    except OSError as error:
+        files.fail(error, directory)
 
 
 def _create(payload: str, name: str) -> None:

@@ -57,7 +57,7 @@ def _create(clients: tuple[ObjectPort, ObjectPort], key: str, number: int) -> bo
 class Swaps(WritablePort):
     """A swap succeeds only on what it has seen."""
 
-    def test_swap_needs_the_righttag_of(self, port: ObjectPort, second: ObjectPort) -> None:
+    def test_swap_needs_the_right_tag(self, port: ObjectPort, second: ObjectPort) -> None:
         """A stale tag, an unknown one, and a tag of nothing: a conflict, no change."""
         port.put("a", b"1")
         tag = tag_of(port, "a")
@@ -84,7 +84,7 @@ class Swaps(WritablePort):
             port.put("never/there", b"", if_match=tag)
         assert list(port.walk("")) == ["a"]
 
-    def test_each_replacement_has_its_owntag_of(self, port: ObjectPort) -> None:
+    def test_each_replacement_has_its_own_tag(self, port: ObjectPort) -> None:
         """By equal content too, at any speed, deleted in between or not."""
         tags = set()
         for number in range(100):

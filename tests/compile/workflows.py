@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from hpcflow.compile.grouping import CompileOptions
 from hpcflow.compile.jobscript import JobScriptSettings
-from hpcflow.model.environment import Environment
 from hpcflow.model.resources import Resources
 from hpcflow.model.schema import Action, Capture, Command, SchemaInput, TaskSchema
 from hpcflow.model.workflow import (
@@ -22,6 +21,9 @@ from hpcflow.model.workflow import (
     Workflow,
     value_table,
 )
+
+if TYPE_CHECKING:
+    from hpcflow.model.environment import Environment
 
 ID = "3f0c9a12-aa"
 LOCAL = CompileOptions(default_scheduler="local", local_cores=4)

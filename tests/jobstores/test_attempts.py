@@ -294,7 +294,7 @@ def test_running_is_what_the_deciding_attempt_started_and_did_not_end() -> None:
     write(second, *({"t": "start", "run": run, "at": 2} for run in (1, 2)))
     open_ = decide(port, ITEM)
     assert open_ is not None
-    assert sorted(open_.running) == [1, 2]
+    assert (sorted(open_.running), sorted(open_.records)) == ([1, 2], [0])
     write(second, end(2), CLOSE)
     closed = decide(port, ITEM)
     assert closed is not None

@@ -395,12 +395,39 @@ def test_an_interrupt_at_any_call_blocks_nobody(tmp_path, monkeypatch, kind, don
     assert number > 3
 
 
-def test_names_below_a_level_are_not_confused_by_foreign_files(port, tmp_path):
+def test_what_users_leave_below_a_store_confuses_nobody(port, tmp_path):
+    """Odd names, links, loops, pipes, sockets and very long paths."""
     port.put("a/b", b"1")
-    (tmp_path / "store" / "a" / "with space").write_bytes(b"")
-    (tmp_path / "store" / "a" / "ünïcode").mkdir()
-    assert port.list("a") == ["b"]
-    assert list(port.walk("")) == ["a/b"]
+    level = tmp_path / "store" / "a"
+    (level / "with space").write_bytes(b"")
+    (level / ".nfs00000000012ab34c00000001").write_bytes(b"")
+    (level / ".nfs").write_bytes(b"")
+    (level / "ünïcode").mkdir()
+    (level / "loop").symlink_to("..")
+    (level / "nowhere").symlink_to("absent")
+    (level / "linked").symlink_to("b")
+    os.mkfifo(level / "pipe")
+    deep = level
+    for _ in range(5):
+        deep /= "x" * 200
+    deep.mkdir(parents=True)
+    (deep / "file").write_bytes(b"")
+    assert port.list("a") == [".nfs", "b", "linked", "x" * 200 + "/"]
+    assert sorted(port.walk("")) == ["a/.nfs", "a/b", "a/linked"]
+    assert port.get("a/linked") == b"1"
+    port.sync_tree("")
+    port.delete_tree("a")
+    assert os.listdir(tmp_path / "store") == []
+
+
+def test_a_store_behind_a_symbolic_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    port = PosixPort(str(tmp_path / "link"))
+    port.put("a/b", b"1")
+    assert PosixPort(str(tmp_path / "real")).get("a/b") == b"1"
+    with pytest.raises(UnavailableError, match="symbolic link"):
+        port.delete_tree("")
 
 
 def test_it_needs_the_standard_library_alone():

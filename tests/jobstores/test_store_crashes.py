@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from jobstores.attempts import Item, decide
 from jobstores.backends.posix import PosixPort
 from jobstores.errors import JobStoreError
+from jobstores.generations import IdRange
 from jobstores.packs import read_item
 from jobstores.workflow_store import WorkflowStore
 from tests.jobstores import store_crasher
@@ -25,6 +26,9 @@ from tests.jobstores.store_scenes import (
     rows,
     timing,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROJECT = Path(__file__).parents[2]
 
@@ -227,8 +231,6 @@ for number in range(5):
 
 
 def test_eight_writers_and_a_folder_at_once(tmp_path: Path) -> None:
-    from jobstores.generations import IdRange
-
     port = PosixPort(str(tmp_path / "w"))
     jobs = {(0, job): 5 for job in range(8)}
     store = new_store(port, ranges=[IdRange("sim", 0, 1600, ("y",))], jobs=jobs)

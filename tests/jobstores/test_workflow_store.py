@@ -29,7 +29,7 @@ from jobstores.lease import acquire
 from jobstores.packs import read_item
 from jobstores.records import RunState
 from jobstores.references import put_reference, resolve
-from jobstores.run_rows import outcome
+from jobstores.outcomes import outcome
 from jobstores.segments import exists, fence_key, segment_key
 from jobstores.workflow_store import WorkflowStore
 from tests.jobstores.store_doubles import FakeClock, HookedPort
@@ -308,7 +308,6 @@ def test_an_attempt_that_starts_while_a_view_is_read_is_in_it() -> None:
         ({"t": "end", "ok": False}, RunState.FAILED),
         ({"t": "end", "ok": False, "why": "exit 3"}, RunState.FAILED),
         ({"t": "end", "ok": False, "int": True}, RunState.LOST),
-        ({"t": "end", "ok": False, "int": True, "why": "cancelled"}, RunState.CANCELLED),
         ({"t": "end", "ok": False, "why": "aborted by user"}, RunState.ABORTED),
         ({"t": "skip", "why": "rule"}, RunState.SKIPPED),
         ({"t": "defer"}, RunState.DEFERRED),
@@ -317,6 +316,22 @@ def test_an_attempt_that_starts_while_a_view_is_read_is_in_it() -> None:
 )
 def test_the_state_that_a_record_leaves(record: dict[str, Any], state: RunState) -> None:
     assert outcome(record) == state
+
+
+@pytest.mark.parametrize(
+    ("record", "state"),
+    [
+        ({"t": "end", "ok": True}, RunState.SUCCEEDED),
+        ({"t": "end", "ok": False}, RunState.FAILED),
+        ({"t": "end", "ok": False, "int": True}, RunState.CANCELLED),
+        ({"t": "defer"}, RunState.CANCELLED),
+        ({"t": "start"}, RunState.CANCELLED),
+    ],
+)
+def test_what_a_cancelled_submission_left_is_cancelled(
+    record: dict[str, Any], state: RunState
+) -> None:
+    assert outcome(record, cancelled=True) == state
 
 
 def test_a_fold_writes_all_columns(port: Any) -> None:

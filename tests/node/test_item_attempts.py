@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from jobstores.segments import fence_key, segment_key
-from tests.node.job_directory import NODE, Job, outputs_on_fd3, step, variable
+from tests.node.job_directory import Job, outputs_on_fd3, step, variable
 from tests.node.test_item_signals import SLEEP, alive, wait_for
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
 
 COUNTED = 'echo "$HPCFLOW_ELEMENT_IDX" >> count; echo "$HPCFLOW_ATTEMPT" >&3; '
 
 
+LAST = "{ echo $$ > pid; touch at; sleep 60; }"
+
+
 def counted_job(root: Path, **fields) -> Job:
     """Five rows; the fourth lasts until it is killed, in the first attempt only."""
-    text = (
-        COUNTED
-        + '[ "$HPCFLOW_ATTEMPT$HPCFLOW_ELEMENT_IDX" != 03 ] || { touch at; sleep 60; }'
-    )
+    text = COUNTED + '[ "$HPCFLOW_ATTEMPT$HPCFLOW_ELEMENT_IDX" != 03 ] || ' + LAST
     return Job(
         root, [[n] for n in range(5)], [step(text, **outputs_on_fd3("y", "int"))], **fields
     )
 
 
 def kill_item(job: Job) -> None:
-    process = job.start(HPCFLOW_TREE=str(job.root))
+    process = job.start()
     wait_for(job.root / "execute/at")
     time.sleep(1.3)  # until what was appended is synced, and the run announced
     process.kill()
     process.communicate(timeout=10)
-    subprocess.run(
-        [sys.executable, "-I", "-S", NODE, "end-tree", str(job.root)], check=True
-    )
+    os.killpg(
+        int((job.root / "execute/pid").read_text()), signal.SIGKILL
+    )  # as the jobscript does
 
 
 def test_a_second_attempt_executes_only_what_is_undone(tmp_path):
@@ -80,7 +83,7 @@ def test_outputs_of_an_earlier_attempt_feed_later_steps(tmp_path):
     first = step(
         'head -c 9000 /dev/zero | tr "\\0" z >&3', run_stride=2, **outputs_on_fd3("y")
     )
-    text = '[ "$HPCFLOW_ATTEMPT" = 1 ] || { touch at; sleep 60; }; echo "${#y}" >&3'
+    text = '[ "$HPCFLOW_ATTEMPT" = 1 ] || ' + LAST + '; echo "${#y}" >&3'
     second = step(
         text,
         inputs={"y": {"from": "step", "step": 0, "output": "y"}},
@@ -185,6 +188,25 @@ def test_an_item_survives_a_short_fault_of_the_storage(tmp_path):
     assert [r["ok"] for r in job.decision().records.values()] == [True] * 3
 
 
+@pytest.mark.parametrize("recovers", [True, False])
+def test_a_host_that_can_start_nothing_now_is_waited_for(tmp_path, recovers):
+    text = ": > at$HPCFLOW_ELEMENT_IDX; sleep 0.3; echo 1 >&3"
+    job = Job(tmp_path, [[0], [1]], [step(text, **outputs_on_fd3("y", "int"))])
+    process = job.start(HPCFLOW_GUARD_S="20" if recovers else "0.5")
+    wait_for(tmp_path / "execute/at0")
+    limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    no_more = (8, limits[1])  # files: not even a pipe
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, no_more)
+    time.sleep(0.8)
+    if recovers:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    record = job.decision().records[1]
+    assert record["t"] == ("end" if recovers else "defer")
+    assert recovers or "Too many open files" in record["why"]
+
+
 def test_a_suspended_item_goes_on_when_nobody_took_it_over(tmp_path):
     job = Job(tmp_path, [[0]], [step(SLEEP + "sleep 0.2")], silence_s=1)
     process = job.start()
@@ -205,22 +227,3 @@ def test_a_damaged_rows_file_is_said_and_the_item_closed(tmp_path):
     assert process.returncode == 65
     assert "rows.bin is damaged" in err
     assert job.kinds() == ["header", "close"]
-
-
-def test_end_tree_ends_what_a_killed_item_left_daemons_included(tmp_path):
-    text = (
-        SLEEP + "setsid bash -c 'echo $$ > daemon; exec sleep 60' & trap '' TERM; sleep 60"
-    )
-    job = Job(tmp_path, [[0]], [step(text)])
-    process = job.start(HPCFLOW_TREE="token-1")
-    wait_for(tmp_path / "execute/daemon")
-    time.sleep(0.2)
-    process.kill()
-    process.communicate(timeout=10)
-    pids = [int((tmp_path / "execute" / name).read_text()) for name in ("pid0", "daemon")]
-    assert all(alive(pid) for pid in pids)
-    command = [sys.executable, "-I", "-S", NODE, "end-tree"]
-    subprocess.run([*command, "token-2"], check=True, timeout=20)
-    assert all(alive(pid) for pid in pids)
-    subprocess.run([*command, "token-1"], check=True, timeout=20)
-    assert not any(alive(pid) for pid in pids)

@@ -55,7 +55,7 @@ def whys(decision):
     return [record.get("why", "") for record in records(decision)]
 
 
-# --- values ----------------------------------------------------------------------------
+# --- values ---
 
 
 def test_values_arrive_byte_for_byte_and_run_nothing(tmp_path):
@@ -91,7 +91,9 @@ def test_many_long_values_arrive_together(tmp_path):
         [[0, *(name * 30_000 for name in names)]],
         [
             step(
-                'n=0; for v in ${!v*}; do n=$((n + ${#v} + $(printf %s "${!v}" | wc -c))); done\n'
+                "n=0; for v in ${!v*}; do\n"
+                '  n=$((n + ${#v} + $(printf %s "${!v}" | wc -c)))\n'
+                "done\n"
                 "echo $n >&3",
                 inputs=columns,
                 variables=[variable(name) for name in names],
@@ -131,7 +133,7 @@ def test_inputs_come_from_rows_constants_and_earlier_steps(tmp_path):
     )
     job = Job(tmp_path, [[element, element * 10] for element in (3, 4)], [first, second])
     decision = job.execute()
-    assert [sorted(r["out"].values())[0] for r in records(decision)] == [
+    assert [min(r["out"].values()) for r in records(decision)] == [
         130, "130 six", 140, "140 six",
     ]  # fmt: skip
     assert sorted(decision.records) == [6, 7, 8, 9]
@@ -166,7 +168,7 @@ def test_a_value_that_cant_be_a_variable_fails_its_run_alone(tmp_path, value, fi
     assert well["ok"]
 
 
-# --- what bash did --------------------------------------------------------------------------
+# --- what bash did ---
 
 
 def test_the_exit_status_decides(tmp_path):
@@ -259,15 +261,15 @@ def test_what_a_background_process_still_writes_is_taken_in(tmp_path):
     assert values_of(job.execute()) == [[0, 1, 2]]
 
 
-# --- where it runs ------------------------------------------------------------------------
+# --- where it runs ---
 
 
 def test_a_run_is_told_who_it_is(tmp_path):
-    names = (
-        "WK_PATH SUB_IDX JS_IDX ITEM_IDX ATTEMPT RUN_ID RUN_IDX ELEMENT_IDX ELEMENT_ID "
-        "ELEMENT_ITER_IDX ELEMENT_ITER_ID ELEMENT_ITER_LOOP_IDX BLOCK_IDX BLOCK_ELEM_IDX "
-        "BLOCK_ACT_IDX RUN_STD_PATH REPEAT_IDX"
-    ).split()
+    names = """
+    WK_PATH SUB_IDX JS_IDX ITEM_IDX ATTEMPT RUN_ID RUN_IDX ELEMENT_IDX ELEMENT_ID
+    ELEMENT_ITER_IDX ELEMENT_ITER_ID ELEMENT_ITER_LOOP_IDX BLOCK_IDX BLOCK_ELEM_IDX
+    BLOCK_ACT_IDX RUN_STD_PATH REPEAT_IDX
+    """.split()  # noqa: SIM905
     text = (
         "".join(f'echo "$HPCFLOW_{name}"\n' for name in names) + 'echo "$OMP_NUM_THREADS"'
     )
@@ -340,7 +342,7 @@ def test_no_descriptor_of_the_item_leaks_into_its_runs(tmp_path):
     assert values_of(job.execute()) == [""]
 
 
-# --- order -----------------------------------------------------------------------------------
+# --- order ---
 
 
 def test_as_many_rows_as_asked_run_at_a_time(tmp_path):
@@ -435,3 +437,21 @@ def test_an_item_that_the_job_has_not_is_refused(tmp_path, item):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 65
     assert f"expected an item below 3, found {item}" in err
+
+
+def test_an_environment_that_bash_cant_be_given_fails_the_run(tmp_path):
+    job = Job(tmp_path, [[0]], [step(":", environment={"A": "x\0y"})])
+    assert "bash can't be given its environment" in whys(job.execute())[0]
+
+
+def test_an_output_whose_name_no_key_can_have_fails_the_run(tmp_path):
+    name = "n" * 300
+    job = Job(tmp_path, [[0]], [step("seq 9999 >&3", **outputs_on_fd3(name))])
+    assert "the outputs can't be stored: " in whys(job.execute())[0]
+
+
+def test_many_rows_without_a_process_are_gone_through(tmp_path):
+    job = Job(
+        tmp_path, [[n] for n in range(1500)], [step(":")], time_limit_s=1, concurrency=3
+    )
+    assert len(job.execute().records) == 1500

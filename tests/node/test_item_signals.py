@@ -10,7 +10,7 @@ import pytest
 
 from tests.node.job_directory import Job, outputs_on_fd3, step, variable
 
-SLEEP = 'echo $$ > "pid$HPCFLOW_ELEMENT_IDX"; touch "at$HPCFLOW_ELEMENT_IDX"; '
+SLEEP = 'echo $$ > "pid$HPCFLOW_ELEMENT_IDX"; : > "at$HPCFLOW_ELEMENT_IDX"; '
 
 
 def wait_for(path: Path, within_s: float = 10) -> None:
@@ -41,7 +41,7 @@ def stop(job: Job, number: int, **environment: str) -> tuple[int, str]:
     "number", [signal.SIGTERM, signal.SIGINT, signal.SIGXCPU, signal.SIGHUP]
 )
 def test_a_stop_is_passed_on_and_recorded(tmp_path, number):
-    job = Job(tmp_path, [[0], [1]], [step(SLEEP + "echo so far; sleep 60")])
+    job = Job(tmp_path, [[0], [1]], [step("echo so far; " + SLEEP + "sleep 60")])
     begun = time.monotonic()
     assert stop(job, number) == (128 + number, "")
     assert time.monotonic() - begun < 1.8  # the grace is not waited out
@@ -57,7 +57,8 @@ def test_a_stop_is_passed_on_and_recorded(tmp_path, number):
 
 
 def test_runs_that_do_not_stop_are_killed_with_their_trees(tmp_path):
-    text = SLEEP + "trap '' TERM; (trap '' TERM; echo $BASHPID > child; sleep 60) & wait"
+    text = "trap '' TERM; (echo $BASHPID > child; sleep 60) & "
+    text += "until [ -s child ]; do sleep 0.02; done; " + SLEEP + "wait"
     job = Job(tmp_path, [[0]], [step(text)])
     status, _ = stop(job, signal.SIGTERM, HPCFLOW_GRACE_S="0.3")
     assert status == 143

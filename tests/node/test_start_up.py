@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.node.job_directory import NODE, Job, outputs_on_fd3, step, variable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="there is no strace on PATH"
@@ -32,12 +35,18 @@ def trace(job: Job, *options: str) -> list[str]:
 
 
 @needs_strace
-def test_a_thousand_runs_are_a_thousand_bash_and_no_other_program(tmp_path):
+def test_a_thousand_runs_are_a_thousand_processes(tmp_path):
     job = echo_job(tmp_path, 1000)
-    calls = trace(job, "-f", "--seccomp-bpf", "-e", "trace=execve")
-    assert sum("execve(" in call for call in calls) == 1001
+    calls = trace(job, "-e", "trace=clone,clone3,fork,vfork")
+    assert len(calls) == 1000
     found = job.decision().records
     assert [found[run]["out"]["y"] for run in range(1000)] == list(range(1000))
+
+
+@needs_strace
+def test_each_of_them_is_bash_and_no_other_program(tmp_path):
+    calls = trace(echo_job(tmp_path, 50), "-f", "--seccomp-bpf", "-e", "trace=execve")
+    assert sum("execve(" in call for call in calls) == 51
 
 
 @needs_strace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,9 @@ from hpcflow.node.upstream import UpstreamRuns
 from jobstores import values
 from jobstores.segments import SegmentWriter, segment_key
 from tests.node.job_directory import Job, outputs_on_fd3, step, variable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 JOB_0 = {"submission": 0, "job": 0, "items": 2}
 
@@ -190,7 +193,7 @@ def test_a_step_that_needs_a_deferred_one_is_deferred_too(tmp_path):
     }
 
 
-# --- the parts, without processes ---------------------------------------------------------------
+# --- the parts, without processes ---
 
 
 class CountingPort:
@@ -236,7 +239,7 @@ def test_an_undecided_item_is_read_again_only_after_a_refresh(looked_up):
 
 
 def test_what_is_kept_of_other_jobs_is_limited(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpcflow.node.upstream.KEPT_RUNS", 3)
+    monkeypatch.setattr("hpcflow.node.upstream_items.KEPT_RUNS", 1)
     first = producer(tmp_path)
     first.execute(0)
     first.execute(1)

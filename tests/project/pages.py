@@ -3,7 +3,8 @@
 A ```` ```{code-block} LANGUAGE ```` with a `:caption:` is a file of that name. In a
 ```` ```console ```` block each line that starts with `$ ` is a command, and what
 follows it is its output, where `...` stands for anything, as in doctest. A line
-`# exit N` right below a command says that it exits with N, not 0.
+`# exit N` right below a command says that it exits with N, not 0. The reader's
+directory is /home/alice.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _FENCE = re.compile(
 )
 _CAPTION = re.compile(r"^:caption:\s*(\S+)\s*$", re.MULTILINE)
 _PROGRESS = re.compile(r"^\S+: \d+ of \d+ runs are over\n", re.MULTILINE)
+_NOW = re.compile(r"_\d{4}-\d\d-\d\d_\d{6}")  # in a workflow's default directory
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 TIMEOUT_S = 120
 
@@ -119,7 +121,11 @@ def _run(step: Command, page: Path, folder: Path, environ: dict[str, str]) -> No
         f"{where}\nexits {done.returncode}:\n{done.stdout}"
     )
     printed = _PROGRESS.sub("", done.stdout)  # a terminal would have redrawn it
+    printed = printed.replace(str(folder), "/home/alice")
     checker = doctest.OutputChecker()
-    assert checker.check_output(step.expected + "\n", printed.strip() + "\n", _FLAGS), (
+    expected, found = (
+        _NOW.sub("_NOW", text).strip() + "\n" for text in (step.expected, printed)
+    )
+    assert checker.check_output(expected, found, _FLAGS), (
         f"{where}\n-- the page has:\n{step.expected}\n-- the command prints:\n{printed}"
     )

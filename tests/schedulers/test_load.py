@@ -10,6 +10,7 @@ import pytest
 
 import schedulers
 from schedulers import load
+from schedulers.environment import passed
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +34,21 @@ def test_every_adapter_has_what_the_port_asks_for(name, tmp_path):
     assert adapter.item_index_shell.startswith("${")
     assert all(variable.isupper() for variable in adapter.id_variables)
     assert isinstance(adapter.elementwise_needs_success, bool)
+
+
+def test_what_of_a_shell_goes_with_a_job():
+    shell = {
+        "PATH": "/bin",
+        "BASH_FUNC_module%%": "() { :; }",
+        "MODULEPATH": "/m",
+        "_ModuleTable001_": "x",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "SSH_AUTH_SOCK": "/s",
+        "MINE": "1",
+    }
+    kept = {"PATH", "BASH_FUNC_module%%", "MODULEPATH", "_ModuleTable001_"}
+    assert set(passed(shell)) == kept
+    assert set(passed(shell, ["MINE", "ABSENT"])) == kept | {"MINE"}
 
 
 def test_an_adapter_is_imported_when_it_is_loaded():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpcflow.template.load import check_template
+from hpcflow.template.load import check_template, load_template
 from hpcflow.template.problems import Positions, Problems, render_path
 from hpcflow.template.source import substitute
 
@@ -17,6 +17,12 @@ def test_variables_and_defaults():
 
 def test_a_default_may_hold_brackets():
     assert substitute("<<var:x[default=[1, 2]]>>", {}, "t")[0].text == "[1, 2]"
+
+
+def test_the_character_that_stands_for_the_unknown_may_be_used():
+    text = "doc: '\ue000'\n" + "tasks: [{schema: s}]\ntemplate_components: {task_schemas: [{objective: s}]}\n"
+    assert load_template(text).doc == "\ue000"
+    assert load_template(text.replace("'\ue000'", '"\\ue000"')).doc == "\ue000"
 
 
 def test_a_value_is_not_read_again():

@@ -13,10 +13,9 @@ from schedulers.job import EndCause, ItemStatus, JobPhase
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jobstores.view import View
-
     from jobstores.decisions import Decision
     from jobstores.port import ObjectPort
+    from jobstores.view import View
     from schedulers.port import Scheduler
 
 ABSENT_GRACE_S = 60.0  # accounting lags, and a new job may not be listed yet
@@ -108,7 +107,10 @@ def _closed_items(view: View) -> dict[tuple[int, int], set[int]]:
 
 
 def ask_schedulers(
-    jobs: list[JobView], load: Callable[[str, int], Scheduler]
+    jobs: list[JobView],
+    load: Callable[[str, int], Scheduler],
+    *,
+    ended_too: bool = False,
 ) -> dict[str, str]:
     """Fill in the scheduler's view of every job that has not ended: one question each.
 
@@ -117,7 +119,7 @@ def ask_schedulers(
     troubles: dict[str, str] = {}
     asked: dict[tuple[str, int | None], list[JobView]] = {}
     for job in jobs:
-        if job.id is not None and not job.ended:
+        if job.id is not None and (ended_too or not job.ended):
             name = job.record["scheduler"]
             # A local scheduler serves one submission; a cluster serves all.
             asked.setdefault(
@@ -126,7 +128,10 @@ def ask_schedulers(
     for (name, _), group in asked.items():
         try:
             scheduler = load(name, group[0].submission)
-            states = scheduler.states({str(job.id): job.num_items for job in group})
+            states = scheduler.states(
+                {str(job.id): job.num_items for job in group},
+                names={str(job.id): job.record["name"] for job in group},
+            )
         except SchedulerError as error:
             troubles[name] = str(error)
             continue
@@ -135,12 +140,18 @@ def ask_schedulers(
     return troubles
 
 
+def has_ended(job: JobView, item: int) -> bool:
+    """Whether the scheduler says that an item has ended."""
+    status = job.statuses.get(item)
+    return status is not None and status.phase is JobPhase.ENDED
+
+
 def item_is_gone(job: JobView, item: int, decision: Decision | None) -> bool:
     """Whether an item that left no closing record will never write one."""
     status = job.statuses.get(item)
     if status is None or item in job.closed:
         return False
-    if status.phase is JobPhase.ENDED:
+    if has_ended(job, item):
         return True
     if status.phase is not JobPhase.ABSENT:
         return False

@@ -1,0 +1,57 @@
+"""Folding: what jobs recorded goes into the base.
+
+An item that left no closing record is not folded, even when its scheduler says
+that it is gone: what it left undone is known only to the view, until `resume`
+fences it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpcflow.submit.reconcile import ask_schedulers, has_ended, job_views
+from jobstores.decisions import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobstores.fold import FoldReport
+    from jobstores.view import View
+    from jobstores.workflow_store import WorkflowStore
+    from schedulers.port import Scheduler
+
+
+def fold_workflow(
+    store: WorkflowStore, load: Callable[[str, int], Scheduler]
+) -> FoldReport:
+    """Merge finished segments into the base, pack those of finished jobs, sweep.
+
+    Raises:
+        BusyError: another command holds the lease.
+    """
+    with store.lease(wait_s=10.0) as lease:
+        view = store.view()
+        jobs = job_views(store.port, view)
+        cancelled = {job.submission for job in jobs if job.cancelled}
+        stopped = _stopped(view)
+        affected = [j for j in jobs if (j.submission, j.record["index"]) in stopped]
+        # A stopped item may have been requeued: only its scheduler knows.
+        ask_schedulers(affected, load, ended_too=True)
+        gone = [
+            Item(job.submission, job.record["index"], item)
+            for job in affected
+            for item in stopped[job.submission, job.record["index"]]
+            if has_ended(job, item)
+        ]
+        report = store.fold(lease, also=gone, cancelled=cancelled)
+        store.sweep(lease)
+        return report
+
+
+def _stopped(view: View) -> dict[tuple[int, int], list[int]]:
+    """Closed items that were told to stop by a signal, by job."""
+    stopped: dict[tuple[int, int], list[int]] = {}
+    for item, decision in view.tail.items():
+        if decision is not None and decision.closed and decision.signalled:
+            stopped.setdefault((item.submission, item.job), []).append(item.item)
+    return stopped

@@ -1,0 +1,95 @@
+#!/bin/bash
+#SBATCH --job-name=demo
+#
+# hf-3f0c9a-s0-j0: job 0 of submission 0 of the hpcflow workflow
+# demo (3f0c9a12-aa).
+#
+# 6 row(s) in 2 item(s), 2 at a time in each. The steps of a row:
+#   step_0.sh  task simulate, action 0
+#
+# The scheduler runs this file once per item. By hand: bash job.sh --item 1
+
+umask 0027
+
+workflow='/home/ada/it'"'"'s here'
+job_dir=$workflow/submissions/0/jobs/0
+python=/opt/python/bin/python3
+node=/opt/hpcflow/node/__main__.py
+
+fail() { # STATUS MESSAGE
+  printf 'hpcflow: %s\n' "$2" >&2
+  exit "$1"
+}
+
+item=${SLURM_ARRAY_TASK_ID:-0}
+if [ "${1-}" = --item ]; then
+  item=${2-}
+fi
+case $item in
+  '' | *[!0-9]*) fail 64 "expected --item and a number below 2, found '$item'" ;;
+esac
+[ "$item" -lt 2 ] || fail 64 "this job has 2 item(s): there is no item $item"
+cd "$workflow" 2>/dev/null || fail 66 "the workflow is not at $workflow on $HOSTNAME: was it moved, or is it not mounted here?"
+[ -r "$job_dir/job.json" ] || fail 66 "$job_dir/job.json can't be read on $HOSTNAME"
+[ -x "$python" ] || fail 69 "there is no $python on $HOSTNAME: hpcflow must be installed where all nodes see it"
+
+# The item's process gets the signals that this script gets.
+child=
+signal=
+forward() {
+  signal=$1
+  if [ -n "$child" ]; then
+    kill -s "$signal" "$child" 2>/dev/null
+  fi
+}
+trap 'forward TERM' TERM
+trap 'forward INT' INT
+trap 'forward HUP' HUP
+trap 'forward USR1' USR1
+trap 'forward USR2' USR2
+trap 'forward XCPU' XCPU
+
+# Every process of the item has this in its environment, by which it can be found.
+export HPCFLOW_ITEM_MARK="hf-3f0c9a-s0-j0/$item@$HOSTNAME:$$"
+
+"$python" -I -S "$node" item "$job_dir" "$item" &
+child=$!
+if [ -n "$signal" ]; then
+  forward "$signal"
+fi
+while :; do
+  signal=
+  wait "$child"
+  status=$?
+  [ -n "$signal" ] || break # else a signal ended the wait, not the item
+done
+
+# Ends what the item's process left behind when it was killed: nobody else would.
+find_leftovers() {
+  local directory entry
+  leftovers=()
+  for directory in /proc/[0-9]*; do
+    [ -O "$directory" ] || continue
+    while IFS= read -r -d '' entry; do
+      if [ "$entry" = "HPCFLOW_ITEM_MARK=$HPCFLOW_ITEM_MARK" ]; then
+        leftovers+=("${directory#/proc/}")
+        break
+      fi
+    done <"$directory/environ"
+  done 2>/dev/null
+}
+if [ "$status" -gt 128 ]; then
+  for try in {1..50}; do
+    find_leftovers
+    [ "${#leftovers[@]}" -gt 0 ] || break
+    if [ "$try" -eq 1 ]; then
+      printf 'hpcflow: the process of item %s was ended by signal %s; ending its runs: %s\n' \
+        "$item" "$((status - 128))" "${leftovers[*]}" >&2
+      kill -s TERM "${leftovers[@]}" 2>/dev/null
+    elif [ "$try" -gt 25 ]; then
+      kill -s KILL "${leftovers[@]}" 2>/dev/null
+    fi
+    sleep 0.2
+  done
+fi
+exit "$status"

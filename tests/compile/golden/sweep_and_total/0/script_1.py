@@ -1,0 +1,2 @@
+def halve(product):
+    return {"half": product / 2}

@@ -1,0 +1,450 @@
+"""Columns over a port: plain Zarr v3 arrays that come back as they were."""
+
+from __future__ import annotations
+
+import array
+import json
+import math
+import os
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobstores import columns
+from jobstores.backends.memory import MemoryPort
+from jobstores.backends.posix import PosixPort
+from jobstores.columns import (
+    KINDS,
+    ColumnRef,
+    open_array,
+    read_bytes_column,
+    read_column,
+    write_column,
+    write_columns,
+)
+from jobstores.errors import (
+    AlreadyExistsError,
+    CorruptError,
+    InvalidKeyError,
+    NotFoundError,
+    TransientError,
+    UnstorableError,
+)
+from jobstores.testing import CountingPort, FaultyPort
+from jobstores.zarr_adapter import PortStore
+
+DATA = {
+    "int": [0, -1, 2**63 - 1, -(2**63), 7],
+    "float": [0.5, -0.0, math.inf, math.nan, 1e300],
+    "bool": [True, False, True, True, False],
+    "u1": [0, 255, 3, 0, 9],
+    "string": ["", "a\0b", "ünïcode", "line\nbreak", "x" * 10_000],
+    "json": [None, {"a": (1, 2)}, b"\xff", math.inf, [{"$x": {1}}]],
+}
+
+
+@pytest.fixture
+def port():
+    return MemoryPort()
+
+
+def plain(data):
+    return repr(data.tolist() if isinstance(data, np.ndarray) else data)
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 2, 5, 6, 100_000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_column_comes_back(port, kind, chunk_rows):
+    ref = write_column(port, "gen/1", "runs/x", DATA[kind], kind, chunk_rows=chunk_rows)
+    assert ref == ColumnRef("gen/1/runs/x", kind, 5)
+    assert plain(read_column(port, ref)) == repr(DATA[kind])
+    assert open_array(port, ref).chunks == (min(chunk_rows, 5),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("int", np.int64), ("float", np.float64), ("bool", np.bool_), ("u1", np.uint8)],
+)
+def test_numbers_are_read_as_arrays(port, kind, expected):
+    data = read_column(port, write_column(port, "g", "x", DATA[kind], kind))
+    assert type(data) is np.ndarray
+    assert data.dtype == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_rows(port, kind):
+    data = read_column(port, write_column(port, "g", "x", [], kind))
+    assert len(data) == 0
+    assert type(data) is (list if kind in ("string", "json") else np.ndarray)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 255), max_size=40), st.integers(1, 9))
+def test_bytes_without_numpy_or_zarr(numbers, chunk_rows):
+    """Chunks that consist of zeros are not written, and read as zeros."""
+    port = MemoryPort()
+    data = bytes(numbers) + bytes(10)
+    ref = write_column(port, "g", "x", data, "u1", chunk_rows=chunk_rows)
+    assert read_bytes_column(port, ref) == data
+    assert read_column(port, ref).tobytes() == data
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=9),
+    st.integers(1, 4),
+)
+def test_any_text(texts, chunk_rows):
+    port = MemoryPort()
+    ref = write_column(port, "g", "x", texts, "string", chunk_rows=chunk_rows)
+    assert read_column(port, ref) == texts
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("int", range(5)),
+        ("int", array.array("q", range(5))),
+        ("int", np.arange(5, dtype=np.int16)),
+        ("int", np.arange(5, dtype=np.uint64)),
+        ("int", np.arange(10)[::2]),
+        ("float", [1, 2, 3]),
+        ("float", np.arange(5, dtype=np.float32)),
+        ("u1", b"abc"),
+        ("u1", bytearray(b"abc")),
+        ("string", ("a", "b")),
+        ("string", np.array(["a", "b"])),
+        ("json", iter([1, None])),
+    ],
+)
+def test_what_a_column_can_be_made_of(port, kind, data):
+    expected = list(data)
+    data = iter(expected) if kind == "json" else data
+    assert list(read_column(port, write_column(port, "g", "x", data, kind))) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("int", [1.0]),
+        ("int", [2**63]),
+        ("int", ["1"]),
+        ("int", [None]),
+        ("int", [True]),
+        ("int", np.array([2**64 - 1], dtype=np.uint64)),
+        ("int", [[1, 2]]),
+        ("int", [[1], [2, 3]]),
+        ("int", 5),
+        ("float", ["1"]),
+        ("float", [1j]),
+        ("float", [2**53 + 1]),
+        ("float", np.array([1], dtype=np.longdouble)),
+        ("bool", [0, 1]),
+        ("u1", [256]),
+        ("u1", [-1]),
+        ("u1", [1.5]),
+        ("string", [1]),
+        ("string", ["a", None]),
+        ("string", ["\ud800"]),
+        ("json", [object()]),
+        ("number", [1]),
+    ],
+)
+def test_what_is_not_of_the_kind_is_refused(port, kind, data):
+    with pytest.raises(UnstorableError, match="x"):
+        write_column(port, "g", "x", data, kind)
+
+
+def test_values_are_refused_by_row(port):
+    with pytest.raises(UnstorableError, match=r"^out\[1\]\.a: cannot store"):
+        write_column(port, "g", "out", [1, {"a": object()}], "json")
+    with pytest.raises(UnstorableError, match=r"^why\[1\]: text"):
+        write_column(port, "g", "why", ["", 1], "string")
+
+
+def test_encoded_values_pass_as_text(port):
+    texts = ['{"$tuple":[1]}', "null", '"a"']
+    ref = write_column(port, "g", "x", texts, "json", encoded=True)
+    assert read_column(port, ref, encoded=True) == texts
+    assert read_column(port, ref) == [(1,), None, "a"]
+
+
+def test_many_columns_of_one_group(port):
+    refs = write_columns(
+        port,
+        "gen/1",
+        {"runs/id": ("int", [1, 2]), "outputs/0/y/value": ("json", [1, None])},
+    )
+    assert list(refs) == ["runs/id", "outputs/0/y/value"]
+    assert read_column(port, refs["outputs/0/y/value"]) == [1, None]
+    groups = [key for key in port.walk("") if b'"group"' in port.get(key)]
+    assert sorted(groups) == [
+        "gen/1/outputs/0/y/zarr.json",
+        "gen/1/outputs/0/zarr.json",
+        "gen/1/outputs/zarr.json",
+        "gen/1/runs/zarr.json",
+        "gen/1/zarr.json",
+    ]
+
+
+def test_a_generation_opens_as_a_plain_zarr_group(tmp_path):
+    port = PosixPort(str(tmp_path / "store"))
+    state = bytes(range(7)) * 100
+    write_columns(
+        port,
+        "gen/000001.abc",
+        {"runs/state": ("u1", state), "runs/why": ("string", ["", "x"])},
+        chunk_rows=256,
+    )
+    group = zarr.open_group(tmp_path / "store" / "gen" / "000001.abc", mode="r")
+    assert group["runs/state"][:].tobytes() == state
+    assert group["runs/why"][:].tolist() == ["", "x"]
+    assert sorted(name for name, _ in group.members(max_depth=None)) == [
+        "runs",
+        "runs/state",
+        "runs/why",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data_type", "codecs"),
+    [
+        ("int", "int64", ["bytes", "zstd"]),
+        ("float", "float64", ["bytes", "zstd"]),
+        ("bool", "bool", ["bytes", "zstd"]),
+        ("u1", "uint8", ["bytes", "gzip"]),
+        ("string", "string", ["vlen-utf8", "zstd"]),
+        ("json", "string", ["vlen-utf8", "zstd"]),
+    ],
+)
+def test_the_stored_form_stays(port, kind, data_type, codecs):
+    """As docs/reference/store-format.md says, for other readers."""
+    write_column(port, "g", "x", DATA[kind], kind)
+    document = json.loads(port.get("g/x/zarr.json"))
+    assert document["zarr_format"] == 3
+    assert document["data_type"] == data_type
+    assert [codec["name"] for codec in document["codecs"]] == codecs
+    for codec in document["codecs"]:
+        if codec["name"] == "zstd":
+            assert codec["configuration"]["checksum"] is True
+        if codec["name"] == "bytes" and kind in ("int", "float"):
+            assert codec["configuration"]["endian"] == "little"
+
+
+def test_columns_are_read_when_asked_for(port):
+    counting = CountingPort(port)
+    ref = write_column(counting, "g", "x", range(1000), "int", chunk_rows=100)
+    counting.reset()
+    lazy = open_array(counting, ref)
+    assert [key for _, key in counting.calls] == ["g/x/zarr.json"]
+    counting.reset()
+    assert lazy[250] == 250
+    assert counting.calls == [("get", "g/x/c/2")]
+    with pytest.raises(ValueError, match="read-only"):
+        lazy[0] = 1
+
+
+def test_reading_bytes_takes_one_call_for_each_chunk(port):
+    counting = CountingPort(port)
+    ref = write_column(counting, "g", "x", bytes(range(250)), "u1", chunk_rows=100)
+    counting.reset()
+    read_bytes_column(counting, ref)
+    assert counting.counts == {"get": 4}
+
+
+def test_nothing_is_synced_column_by_column(tmp_path, monkeypatch):
+    port = PosixPort(str(tmp_path))
+    calls = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: calls.append(fd) or fsync(fd))
+    write_columns(port, "g", {"a": ("int", [1]), "b": ("string", ["x"])})
+    assert calls == []
+    port.sync_tree("g")
+    assert len(calls) > 6
+
+
+def test_a_column_is_written_once(port):
+    write_column(port, "g", "x", [1], "int")
+    with pytest.raises(AlreadyExistsError, match="g/x"):
+        write_column(port, "g", "x", [1], "int")
+
+
+def test_an_absent_column(port):
+    with pytest.raises(NotFoundError, match="g/x"):
+        read_column(port, ColumnRef("g/x", "int", 1))
+    with pytest.raises(NotFoundError):
+        read_bytes_column(port, ColumnRef("g/x", "u1", 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_length_or_type_is_damage(port, kind):
+    ref = write_column(port, "g", "x", DATA[kind], kind)
+    with pytest.raises(CorruptError, match="rows"):
+        read_column(port, ref._replace(length=4))
+    for other in {o for o in KINDS if columns._DTYPES[o] != columns._DTYPES[kind]}:
+        with pytest.raises(
+            CorruptError, match=f"rows of {columns._DTYPES[other]} were expected"
+        ):
+            read_column(port, ref._replace(kind=other))
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "empty", "other"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_chunk_is_noticed(port, kind, how):
+    """The frames of zstd and gzip carry checksums."""
+    ref = write_column(port, "g", "x", DATA[kind] * 100, kind)
+    chunk = port.get("g/x/c/0")
+    middle = len(chunk) // 2
+    flipped = chunk[:middle] + bytes([chunk[middle] ^ 4]) + chunk[middle + 1 :]
+    damaged = {"cut": chunk[:-2], "flipped": flipped, "empty": b"", "other": b"nonsense"}[
+        how
+    ]
+    port.put("g/x/c/0", damaged)
+    with pytest.raises(CorruptError, match="g/x"):
+        read_column(port, ref)
+    if kind == "u1":
+        with pytest.raises(CorruptError, match="g/x"):
+            read_bytes_column(port, ref)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"zarr_format": 4},
+        {"data_type": "int8"},
+        {"shape": [6]},
+        {"shape": [5, 1]},
+        {"codecs": [{"name": "bytes"}]},
+        {"codecs": []},
+        {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [0]}}},
+        {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4]}}},
+        {"chunk_grid": {}},
+        {"chunk_key_encoding": {"name": "v2"}},
+        {"fill_value": None},
+    ],
+)
+def test_bytes_of_another_layout_are_refused(port, change):
+    ref = write_column(port, "g", "x", b"12345", "u1")
+    document = json.loads(port.get("g/x/zarr.json"))
+    port.put("g/x/zarr.json", json.dumps({**document, **change}).encode())
+    with pytest.raises(CorruptError, match="g/x"):
+        read_bytes_column(port, ref)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b"\xff"])
+def test_a_damaged_zarr_json_is_noticed(port, data):
+    ref = write_column(port, "g", "x", b"12345", "u1")
+    port.put("g/x/zarr.json", data)
+    for read in (read_column, read_bytes_column):
+        with pytest.raises(CorruptError, match="g/x"):
+            read(port, ref)
+
+
+def test_a_chunk_of_too_many_rows_is_noticed(port):
+    ref = write_column(port, "g", "x", b"12345", "u1")
+    deflate = zlib.compressobj(wbits=31)
+    port.put("g/x/c/0", deflate.compress(b"123456") + deflate.flush())
+    with pytest.raises(CorruptError, match="6 rows"):
+        read_bytes_column(port, ref)
+
+
+def test_only_bytes_are_plain_bytes(port):
+    with pytest.raises(ValueError, match="int"):
+        read_bytes_column(port, write_column(port, "g", "x", [1], "int"))
+
+
+def test_the_ports_errors_pass_through(port):
+    ref = write_column(port, "g", "x", [1], "int")
+    with pytest.raises(TransientError):
+        read_column(FaultyPort(port, {1: "fail"}, only=("get",)), ref)
+    with pytest.raises(TransientError):
+        read_column(FaultyPort(port, {2: "fail"}, only=("get",)), ref)
+    for number in (1, 2, 3):
+        with pytest.raises(TransientError):
+            write_column(FaultyPort(MemoryPort(), {number: "fail"}, only=("put",)),
+                         "g", "x", [1], "int")  # fmt: skip
+
+
+def test_references_are_json(port):
+    ref = write_column(port, "g", "x", [1], "int")
+    data = json.loads(json.dumps(ref.to_json()))
+    assert ColumnRef.from_json(data) == ref
+
+
+@pytest.mark.parametrize(
+    "data", [[], ["a", "int"], ["a", "number", 1], ["a", "int", -1], ["a", "int", True], 1]
+)
+def test_what_is_no_reference(data):
+    with pytest.raises((ValueError, TypeError)):
+        ColumnRef.from_json(data)
+
+
+def test_a_reference_can_not_leave_the_store():
+    with pytest.raises(InvalidKeyError):
+        ColumnRef.from_json(["../x", "int", 1])
+
+
+def test_the_import_and_bytes_need_neither_numpy_nor_zarr(tmp_path):
+    ref = write_column(PosixPort(str(tmp_path)), "g", "x", b"\1\2\3", "u1", chunk_rows=2)
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from jobstores.backends.posix import PosixPort
+from jobstores.columns import ColumnRef, read_bytes_column
+assert read_bytes_column(PosixPort(sys.argv[2]), ColumnRef("g/x", "u1", 3)) == b"\\1\\2\\3"
+assert not {"numpy", "zarr", "jobstores.values", "asyncio"} & set(sys.modules)
+"""
+    root = os.path.dirname(os.path.dirname(columns.__file__))
+    subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, root, str(tmp_path)], check=True
+    )
+    assert ref.length == 3
+
+
+# --- the adapter -----------------------------------------------------------------------
+
+
+def test_zarr_itself_can_use_the_adapter(port):
+    """Make, append, resize, attributes, delete, consolidate: as in any store."""
+    store = PortStore(port, "z/y")
+    group = zarr.create_group(store)
+    made = group.create_array("a/b", shape=(5,), chunks=(2,), dtype="int32", fill_value=-1)
+    made[:] = [1, 2, 3, 4, 5]
+    made.append(np.array([6, 7], dtype="int32"))
+    group.attrs["x"] = [1]
+    again = zarr.open_group(PortStore(port, "z/y", read_only=True), mode="r")
+    assert again["a/b"][:].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert dict(again.attrs) == {"x": [1]}
+    assert [name for name, _ in again.members(max_depth=None)] == ["a", "a/b"]
+    made.resize((3,))
+    assert again.store.prefix == "z/y"
+    assert zarr.open_group(store)["a/b"][:].tolist() == [1, 2, 3]
+    del group["a"]
+    assert sorted(port.walk("")) == ["z/y/zarr.json"]
+
+
+def test_sharded_arrays_need_parts_of_objects(port):
+    made = zarr.create_array(
+        PortStore(port), shape=(100,), chunks=(5,), shards=(50,), dtype="float32"
+    )
+    made[:] = np.arange(100)
+    counting = CountingPort(port)
+    lazy = zarr.open_array(PortStore(counting), mode="r")
+    assert lazy[7] == 7
+    assert lazy[:].tolist() == list(range(100))
+
+
+def test_a_read_only_store_refuses(port):
+    store = PortStore(port, read_only=True)
+    with pytest.raises(ValueError, match="read-only"):
+        zarr.create_group(store)
+    assert PortStore(port).with_read_only(True) == store
+    assert PortStore(port) != store
+    assert len({store, PortStore(port, read_only=True)}) == 1
+    assert str(PortStore(port, "a")) == f"{port.locator}/a"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hpcflow.model.environment import Environment
     from hpcflow.model.schema import Action, Capture, Command
 
-FIRST_FD = 3
+FIRST_FD, LAST_FD = 3, 31  # what the node side gives to captures
 SCRIPT_CALLER = "HPCFLOW_CALL"
 PYTHON_ENVIRONMENT = "python_env"
 
@@ -117,6 +117,11 @@ def action_commands(
         for fd, capture in streams
         if capture.output is not None
     )
+    if captures and captures[-1].fd > LAST_FD:
+        most = LAST_FD - FIRST_FD + 1
+        raise CompileError(
+            f"its commands capture {len(captures)} streams; {most} is the most"
+        )
     redirections = _redirections(action.commands, [capture.fd for capture in captures])
     blocks = tuple(Block(*pair) for pair in zip(texts, redirections, strict=True))
     return StepCommands(blocks, writer.variables(), captures, writer.constants)

@@ -209,12 +209,12 @@ def _add(
 
 
 def _outer_sources(workflow: Workflow, unit: _Unit) -> list[Made]:
+    """What a unit reads and does not make itself."""
     return [
         made
         for action in unit.actions
         for made in made_sources(workflow, unit.task, action).values()
-        if (made.task, made.action) != (unit.task, action)
-        and not (made.task == unit.task and made.action in unit.actions)
+        if made.task != unit.task or made.action not in unit.actions
     ]
 
 

@@ -14,12 +14,11 @@ from hpcflow.model.command_text import (
 )
 from hpcflow.model.schema import Action, Capture, Command, Script
 from hpcflow.template.context import Section
-from hpcflow.template.environments import NULL_ENV, PYTHON_ENV
-from hpcflow.template.language import RESOURCES
+from hpcflow.template.environments import NULL_ENV, PYTHON_ENV, is_for_scripts
 from hpcflow.template.nodes import Node, broken, child, items, value_of
 from hpcflow.template.problems import listed, nearest
+from hpcflow.template.resources import RESOURCES_IN_COMMANDS
 from hpcflow.template.scripts import ScriptError, bind, read_function
-from hpcflow.template.shape import Later
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,19 +127,24 @@ class ActionReader:
             return default if spec is None or not broken(spec) else None
         return chosen[0].value if chosen[0].value in known else None
 
-    def _check_executable(self, label: str, at: int, path: Path) -> None:
+    def _check_executable(
+        self, label: str, at: int, path: Path, *, in_command: bool = False
+    ) -> None:
         if self._environment is None:
             return
         environment = self._context.environments[self._environment]
-        labels = [executable.label for executable in environment.executables]
-        if label not in labels:
+        known = {executable.label: executable for executable in environment.executables}
+        if label not in known:
             self._section.add(
                 at,
                 path,
                 f"the environment {environment.name!r} has no executable {label!r}",
-                expected=f"one of {listed(labels)}" if labels else "an environment with it",
-                suggestion=nearest(label, labels),
+                f"one of {listed(known)}" if known else "an environment with it",
+                nearest(label, known),
             )
+        elif in_command and is_for_scripts(known[label]):
+            message = f"the executable {label!r} is for a `script`, not for commands"
+            self._section.add(at, path, message)
 
     # commands
 
@@ -162,6 +166,7 @@ class ActionReader:
     def _read_text(self, node: Node, path: Path) -> None:
         try:
             parts = parse_command_text(node.value)
+            self._context.check_command(node.value)
         except CommandTextError as error:
             self._section.command_error(node, path, error)
             return
@@ -174,20 +179,18 @@ class ActionReader:
         if form.kind == "parameter":
             self._use(form.parameter, at, path)
         elif form.kind == "executable":
-            self._check_executable(form.name, at, path)
+            self._check_executable(form.name, at, path, in_command=True)
+        elif form.kind == "resource" and form.name not in RESOURCES_IN_COMMANDS:
+            self._section.add(
+                at,
+                path,
+                f"unknown resource {form.name!r}",
+                suggestion=nearest(form.name, RESOURCES_IN_COMMANDS),
+            )
         elif form.kind == "resource":
-            self._check_resource(form.name, at, path)
+            pass  # whether it is set depends on the task
         else:
             self._section.later(at, path, f"`{text}` in a command")
-
-    def _check_resource(self, name: str, at: int, path: Path) -> None:
-        known = [
-            key for key, spec in RESOURCES.keys.items() if not isinstance(spec.shape, Later)
-        ]
-        if name not in known:
-            self._section.add(
-                at, path, f"unknown resource {name!r}", suggestion=nearest(name, known)
-            )
 
     def _use(self, name: str, at: int, path: Path) -> None:
         self._read[name] = None

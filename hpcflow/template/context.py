@@ -41,7 +41,8 @@ class Place:
 class Context:
     """The collected problems, and what comes from outside the template.
 
-    text: the parsed text. seeds: those drawn, by the path of their sequence.
+    text: the parsed text. check_command: raises CommandTextError for a command that
+    can't be made into bash. seeds: those drawn, by the path of their sequence.
     """
 
     problems: Problems
@@ -50,6 +51,7 @@ class Context:
     environments: Mapping[str, Environment]
     schedulers: Collection[str]
     draw_seed: Callable[[], int]
+    check_command: Callable[[str], object]
     seeds: dict[str, int] = field(default_factory=dict)
 
     def read_file(self, node: Node, path: Path, what: str) -> str | None:

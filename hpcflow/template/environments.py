@@ -20,14 +20,8 @@ PYTHON_ENV = "python_env"
 ANY_CORES = CoreRange(1, 2**31 - 1)
 
 # Forms that an executable's command may hold; compile fills them in.
-_FORMS = (
-    "num_cores",
-    "args",
-    "script_path",
-    "script_name",
-    "script_name_no_ext",
-    "script_dir",
-)
+_SCRIPT_FORMS = ("script_path", "script_name", "script_name_no_ext", "script_dir")
+_FORMS = ("num_cores", "args", *_SCRIPT_FORMS)
 
 
 def builtin_environments(python: str) -> dict[str, Environment]:
@@ -38,6 +32,22 @@ def builtin_environments(python: str) -> dict[str, Environment]:
         NULL_ENV: Environment(NULL_ENV),
         PYTHON_ENV: Environment(PYTHON_ENV, executables=(script,)),
     }
+
+
+def is_for_scripts(executable: Executable) -> bool:
+    """Whether an executable's command says where the script stands."""
+    return any(
+        isinstance(part, Form) and part.kind in _SCRIPT_FORMS
+        for instance in executable.instances
+        for part in _forms(instance.command)
+    )
+
+
+def _forms(command: str) -> tuple[str | Form, ...]:
+    try:
+        return parse_command_text(command)
+    except CommandTextError:
+        return ()  # reported where the executable is defined
 
 
 def read_environments(

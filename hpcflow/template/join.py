@@ -11,7 +11,7 @@ from hpcflow.model.workflow import ElementSet, Indices, InputColumn, ResourceCol
 from hpcflow.template.columns import join, joinable
 
 if TYPE_CHECKING:
-    from hpcflow.model.environment import CoreRange
+    from hpcflow.model.environment import Executable, ExecutableInstance
     from hpcflow.model.resources import Resources
     from hpcflow.template.context import Context, Place
     from hpcflow.template.element_sets import ElementSetSpec
@@ -91,39 +91,60 @@ def parameter_count(task: Task) -> int:
     return task.num_elements * task.max_iterations * per_iteration
 
 
-def check_executables(task: Task, place: Place, context: Context) -> None:
-    """Every executable that a task's commands use has an instance for their cores."""
-    for action in task.schema.actions:
-        environment = context.environments[action.environment]
-        wanted = {
-            part.name
+def check_uses(task: Task, place: Place, context: Context) -> None:
+    """What a task's actions use is there with the resources of all its elements.
+
+    That is: an instance of each executable, and a value of each resource.
+    """
+    for action, column in zip(task.schema.actions, task.resources, strict=True):
+        forms = [
+            part
             for command in action.commands
             for part in parse_command_text(command.command)
-            if isinstance(part, Form) and part.kind == "executable"
-        }
-        if action.script is not None:
-            wanted.add(action.script.executable)
-        for executable in environment.executables:
-            if executable.label not in wanted:
-                continue
-            for cores in sorted(
-                {resources.num_cores for resources in task.resources[0].table}
-            ):
-                if not any(
-                    cores in instance.num_cores for instance in executable.instances
-                ):
-                    ranges = [_describe(i.num_cores) for i in executable.instances]
-                    context.problems.add(
-                        place.at,
-                        place.path,
-                        f"the executable {executable.label!r} of {environment.name!r} has "
-                        f"no instance for {cores} cores",
-                        expected=" or ".join(ranges),
-                    )
+            if isinstance(part, Form)
+        ]
+        for name in sorted({form.name for form in forms if form.kind == "resource"}):
+            if any(getattr(resources, name) is None for resources in column.table):
+                message = f"a command uses the resource {name!r}, which is not set"
+                context.problems.add(place.at, place.path, message)
+        labels = {form.name for form in forms if form.kind == "executable"}
+        labels |= {action.script.executable} if action.script is not None else set()
+        for executable in context.environments[action.environment].executables:
+            if executable.label in labels:
+                _check_instances(executable, action.environment, column, place, context)
 
 
-def _describe(cores: CoreRange) -> str:
-    if cores.start == cores.stop:
-        return str(cores.start)
-    step = f" by {cores.step}" if cores.step != 1 else ""
-    return f"{cores.start} to {cores.stop}{step}"
+def _check_instances(
+    executable: Executable,
+    environment: str,
+    column: ResourceColumn,
+    place: Place,
+    context: Context,
+) -> None:
+    needs = {(resources.num_cores, resources.parallel_mode) for resources in column.table}
+    for cores, mode in sorted(needs, key=str):
+        if not any(_fits(instance, cores, mode) for instance in executable.instances):
+            in_mode = f" in the parallel mode {mode!r}" if mode else ""
+            context.problems.add(
+                place.at,
+                place.path,
+                f"the executable {executable.label!r} of {environment!r} has no instance "
+                f"for {cores} cores{in_mode}",
+                expected=" or ".join(_describe(i) for i in executable.instances),
+            )
+
+
+def _fits(instance: ExecutableInstance, cores: int, mode: str | None) -> bool:
+    return cores in instance.num_cores and (
+        mode is None or instance.parallel_mode in (None, mode)
+    )
+
+
+def _describe(instance: ExecutableInstance) -> str:
+    cores = instance.num_cores
+    text = (
+        str(cores.start) if cores.start == cores.stop else f"{cores.start} to {cores.stop}"
+    )
+    if cores.step != 1:
+        text += f" by {cores.step}"
+    return text if instance.parallel_mode is None else f"{text} ({instance.parallel_mode})"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpcflow.model.command_text import parse_command_text
 from hpcflow.model.workflow import Task, Workflow
 from hpcflow.template.context import Context
 from hpcflow.template.environments import (
@@ -46,7 +47,8 @@ class Options:
     variables: values for `<<var:NAME>>`. environments: definitions beside the built-in
     ones; a template's own come first. schedulers: the names that `scheduler` may have.
     python: the interpreter of python_env. draw_seed: a seed where a random sequence
-    has none.
+    has none. check_command: raises CommandTextError for a command that can't be made
+    into bash, beside what the grammar of its forms says.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Options:
     schedulers: Collection[str] = SCHEDULERS
     python: str = sys.executable
     draw_seed: Callable[[], int] = lambda: secrets.randbits(32)
+    check_command: Callable[[str], object] = parse_command_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ def _build(
         {**builtin_environments(options.python), **options.environments},
         options.schedulers,
         options.draw_seed,
+        options.check_command,
     )
     path = ("template_components", "environments")
     own = read_environments(child(components, "environments"), path, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.model.resources import Resources
@@ -21,6 +22,13 @@ Layers = dict[str, Layer]  # by scope
 # From least to most specific. An element set's values stand above the template's of
 # the same scope.
 SCOPES = ("any", "main")
+
+# What `<<resource:...>>` may name: the numbers and names among the fields.
+RESOURCES_IN_COMMANDS = tuple(
+    field.name
+    for field in fields(Resources)
+    if field.type in ("int", "int | None", "str", "str | None")
+)
 
 _SCHEDULERS = {"direct": "local"}  # names of hpcflow 0.2
 _FIELDS = {

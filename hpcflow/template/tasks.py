@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpcflow.template.element_sets import ElementSetSpec, read_element_set
 from hpcflow.template.expand import ExpandedSet, SetExpander
-from hpcflow.template.join import check_executables, join_sets, parameter_count
+from hpcflow.template.join import check_uses, join_sets, parameter_count
 from hpcflow.template.language import ELEMENT_SET
 from hpcflow.template.nodes import Node, child, items, key_at, value_of
 from hpcflow.template.problems import listed, nearest
@@ -105,7 +105,7 @@ class TaskReader:
         runs, parameters = self._bases
         self._bases = (runs + task.num_runs, parameters + parameter_count(task))
         if state.schema.name not in self._schemas.broken:
-            check_executables(task, specs[0].place, self._context)
+            check_uses(task, specs[0].place, self._context)
 
     def _number_groups(self, spec: ElementSetSpec) -> dict[str, int]:
         """A number for each group that an element set declares; unique in the workflow."""

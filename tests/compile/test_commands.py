@@ -234,6 +234,13 @@ def test_captures_keep_their_type():
     )
 
 
+def test_too_many_captures():
+    streams = [(Capture(f"o{number}"), None) for number in range(30)]
+    assert len(block_redirections(*streams[:29])[0]) == 29
+    with pytest.raises(CompileError, match="capture 30 streams; 29 is the most"):
+        block_redirections(*streams)
+
+
 def test_a_block_is_bash():
     made = commands("printf %s <<parameter:x>>", streams=[(OUT, None)])
     assert made.blocks == (Block('printf %s "${hpc_x}"', ">&3 3>&-"),)

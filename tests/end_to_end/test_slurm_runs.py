@@ -93,3 +93,21 @@ def test_cancel_reaches_the_cluster(cli, until):
     cli("cancel", "wk")
     until(lambda: cli.json("show", "wk")["phase"] == "ended")
     assert set(cli.states("wk")["nap"]) <= {"cancelled", "deferred"}
+
+
+def test_a_submit_killed_before_its_answer_is_taken_up_without_a_second_job(
+    cli, counted, monkeypatch
+):
+    folder = cli.folder / "killing"
+    folder.mkdir()
+    program = folder / "sbatch"
+    program.write_text(f'#!/bin/sh\n{shutil.which("sbatch")} "$@"\nkill -9 $PPID\n')
+    program.chmod(0o755)
+    cli("make", cli.template(NAP.replace("60]", "0.02]")), "--path", "wk")
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        cli("submit", "wk", code=-signal.SIGKILL)
+    assert cli.json("submit", "wk")["submitted_jobs"] == []
+    cli("wait", "wk", "--timeout", "150")
+    assert counted("sbatch") == 1
+    assert cli.column("wk", "nap", "t") == [0.01, 0.02]

@@ -22,7 +22,9 @@ def test_literals_and_forms_in_order():
         " > ",
         Form("file", "out", offset=23, end=35),
     )
-    assert "".join(p if isinstance(p, str) else text[p.offset : p.end] for p in parts) == text
+    assert (
+        "".join(p if isinstance(p, str) else text[p.offset : p.end] for p in parts) == text
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,9 +38,18 @@ def test_literals_and_forms_in_order():
             '<<join[delim=","](parameter:p.x)>>',
             ("parameter", "p", ("x",), None, "join", (("delim", ","),)),
         ),
-        ('<<join[delim=" "](parameter:p)>>', ("parameter", "p", (), None, "join", (("delim", " "),))),
-        (r'<<join[delim="\t\""](parameter:p)>>', ("parameter", "p", (), None, "join", (("delim", '\t"'),))),
-        ("<<join[delim=';'](parameter:p)>>", ("parameter", "p", (), None, "join", (("delim", ";"),))),
+        (
+            '<<join[delim=" "](parameter:p)>>',
+            ("parameter", "p", (), None, "join", (("delim", " "),)),
+        ),
+        (
+            r'<<join[delim="\t\""](parameter:p)>>',
+            ("parameter", "p", (), None, "join", (("delim", '\t"'),)),
+        ),
+        (
+            "<<join[delim=';'](parameter:p)>>",
+            ("parameter", "p", (), None, "join", (("delim", ";"),)),
+        ),
         ("<<join[delim=]](parameter:p)>>", None),
         ("<<executable:my-prog>>", ("executable", "my-prog", (), None, None, ())),
         ("<<script:a.py>>", ("script", "a.py", (), None, None, ())),
@@ -54,11 +65,21 @@ def test_each_form(text, expected):
             forms(text)
         return
     (form,) = forms(text)
-    assert (form.kind, form.name, form.path, form.label, form.apply, form.options) == expected
+    assert (
+        form.kind,
+        form.name,
+        form.path,
+        form.label,
+        form.apply,
+        form.options,
+    ) == expected
 
 
 def test_the_parameter_of_a_labelled_form():
-    assert [f.parameter for f in forms("<<parameter:p[one]>> <<parameter:p>>")] == ["p[one]", "p"]
+    assert [f.parameter for f in forms("<<parameter:p[one]>> <<parameter:p>>")] == [
+        "p[one]",
+        "p",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +121,11 @@ def test_a_form_after_a_redirection_or_here_string():
         ('<<join[delim=""](parameter:p)>>', 0, "the delimiter is empty"),
         ("<<join[delim=1,delim=2](parameter:p)>>", 0, "option 'delim' is given twice"),
         ("<<join[delim](parameter:p)>>", 0, "expected `[KEY=VALUE, ...]`"),
-        ("<<parameter:p.f(a=1)>>", 0, "calling a method of a parameter's value is not supported yet"),
+        (
+            "<<parameter:p.f(a=1)>>",
+            0,
+            "calling a method of a parameter's value is not supported yet",
+        ),
     ],
 )
 def test_what_is_wrong_and_where(text, offset, message):
@@ -124,11 +149,15 @@ def test_an_unknown_form_tells_the_valid_ones():
         ("<<int(parameter:p)>>", Capture(output="p", type="int")),
         (
             '<<list[item_type=int, delim=","](parameter:p)>>',
-            Capture(output="p", type="list", options=(("item_type", "int"), ("delim", ","))),
+            Capture(
+                output="p", type="list", options=(("item_type", "int"), ("delim", ","))
+            ),
         ),
         (
             '<<array[item_type=float, delim=" "](parameter:p)>>',
-            Capture(output="p", type="array", options=(("item_type", "float"), ("delim", " "))),
+            Capture(
+                output="p", type="array", options=(("item_type", "float"), ("delim", " "))
+            ),
         ),
     ],
 )
@@ -142,7 +171,10 @@ def test_captures(text, capture):
         ("<<integer(parameter:p)>>", "unknown capture type 'integer'"),
         ("<<list[item_type=integer](parameter:p)>>", "unknown item type 'integer'"),
         ("<<int[delim=1](parameter:p)>>", "unknown option 'delim' of 'int'"),
-        ("<<executable:p>>", "only an output parameter can be captured into, not 'executable'"),
+        (
+            "<<executable:p>>",
+            "only an output parameter can be captured into, not 'executable'",
+        ),
         ("x_<<parameter:p>>.txt", "text and `<<...>>` forms can't be mixed here"),
         ("<<parameter:p.a>>", "an output is captured whole, without [label] or path"),
     ],

@@ -1,5 +1,7 @@
 """Small templates for tests, and a view of what they expand to as plain lists."""
 
+import itertools
+
 from hpcflow.model.workflow import FromValues
 from hpcflow.template.load import Options, check_template, examine
 
@@ -19,7 +21,9 @@ def schema(name, inputs, output, **more):
     """A schema's text. more: further keys of an input, by its name."""
     described = [f"{{parameter: {item}{more.get(item, '')}}}" for item in inputs.split()]
     forms = " ".join(f"<<parameter:{item}>>" for item in inputs.split())
-    return _ECHO.format(name=name, inputs=f"[{', '.join(described)}]", output=output, forms=forms)
+    return _ECHO.format(
+        name=name, inputs=f"[{', '.join(described)}]", output=output, forms=forms
+    )
 
 
 def components(*schemas):
@@ -51,7 +55,7 @@ def content(column):
     if column.offsets is None:
         return flat
     ends = column.offsets.tolist()
-    return [flat[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [flat[a:b] for a, b in itertools.pairwise(ends)]
 
 
 def table(task):

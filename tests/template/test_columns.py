@@ -1,5 +1,7 @@
 """Choosing, grouping and joining columns, against lists."""
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ def content(column):
     if column.offsets is None:
         return flat
     ends = column.offsets.tolist()
-    return [flat[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [flat[a:b] for a, b in itertools.pairwise(ends)]
 
 
 columns = st.lists(st.integers(0, 3), min_size=1, max_size=6).map(
@@ -40,11 +42,13 @@ def test_take(column, data):
 @given(columns, cuts, st.data())
 def test_group_and_take_lists(column, sizes, data):
     size = len(column.index)
-    members = data.draw(st.lists(st.integers(0, size - 1), min_size=sum(sizes), max_size=sum(sizes)))
+    members = data.draw(
+        st.lists(st.integers(0, size - 1), min_size=sum(sizes), max_size=sum(sizes))
+    )
     ends = np.cumsum([0, *sizes])
     grouped = group(column, indices(*members), ends)
     whole = content(column)
-    lists = [[whole[n] for n in members[a:b]] for a, b in zip(ends, ends[1:], strict=False)]
+    lists = [[whole[n] for n in members[a:b]] for a, b in itertools.pairwise(ends)]
     assert content(grouped) == lists
     chosen = data.draw(st.lists(st.integers(0, len(sizes) - 1)))
     assert content(take(grouped, indices(*chosen))) == [lists[n] for n in chosen]
@@ -59,8 +63,15 @@ def test_join_of_columns_from_a_task():
     first = FromTask(0, "y", indices(0, 1))
     second = FromTask(0, "y", indices(5))
     assert content(join([first, second])) == [(0, "y", 0), (0, "y", 1), (0, "y", 5)]
-    lists = [FromTask(0, "y", indices(0, 1), indices(0, 2)), FromTask(0, "y", indices(7, 8), indices(0, 1, 2))]
-    assert content(join(lists)) == [[(0, "y", 0), (0, "y", 1)], [(0, "y", 7)], [(0, "y", 8)]]
+    lists = [
+        FromTask(0, "y", indices(0, 1), indices(0, 2)),
+        FromTask(0, "y", indices(7, 8), indices(0, 1, 2)),
+    ]
+    assert content(join(lists)) == [
+        [(0, "y", 0), (0, "y", 1)],
+        [(0, "y", 7)],
+        [(0, "y", 8)],
+    ]
 
 
 def test_what_can_be_joined():

@@ -35,7 +35,8 @@ def test_values_of_any_kind(text, value):
 
 def test_the_narrowest_table_holds_a_sequence():
     def kind(values):
-        text = f"tasks:\n  - schema: add\n    sequences: [{{path: inputs.a, values: {values}}}]\n"
+        sequence = f"{{path: inputs.a, values: {values}}}"
+        text = f"tasks:\n  - schema: add\n    sequences: [{sequence}]\n"
         column = load(text + ADD).tasks[0].inputs["a"]
         assert isinstance(column, FromValues)
         return column.table.kind
@@ -87,11 +88,14 @@ def test_two_generators_are_zipped():
 
 
 def test_a_sequence_of_one_value_is_not_a_constant():
-    assert "'inputs.b' has 2 values and 'inputs.a' has 1" in problems(
-        "tasks:\n  - schema: add\n    sequences:\n"
-        "      - {path: inputs.a, values: [1]}\n"
-        "      - {path: inputs.b, values: [1, 2]}\n" + ADD
-    )[0]
+    assert (
+        "'inputs.b' has 2 values and 'inputs.a' has 1"
+        in problems(
+            "tasks:\n  - schema: add\n    sequences:\n"
+            "      - {path: inputs.a, values: [1]}\n"
+            "      - {path: inputs.b, values: [1, 2]}\n" + ADD
+        )[0]
+    )
 
 
 def test_a_label_of_a_sequence():
@@ -103,7 +107,8 @@ template_components:
       outputs: [{parameter: q}]
       actions:
         - commands:
-            - {command: "echo <<parameter:p[one]>> <<parameter:p[two]>>", stdout: <<parameter:q>>}
+            - command: echo <<parameter:p[one]>> <<parameter:p[two]>>
+              stdout: <<parameter:q>>
 """
     task = load(
         "tasks:\n  - schema: both\n"

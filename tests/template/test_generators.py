@@ -19,18 +19,30 @@ def values(name, **arguments):
             {"start": 0, "stop": 1, "num": 4, "endpoint": False},
             np.linspace(0, 1, 4, endpoint=False),
         ),
-        ("from_geometric_space", {"start": 1, "stop": 1000, "num": 4}, np.geomspace(1, 1000, 4)),
+        (
+            "from_geometric_space",
+            {"start": 1, "stop": 1000, "num": 4},
+            np.geomspace(1, 1000, 4),
+        ),
         ("from_log_space", {"start": 0, "stop": 3, "num": 7}, np.logspace(0, 3, 7)),
         (
             "from_log_space",
             {"start": 0, "stop": 3, "num": 4, "base": 2},
             np.logspace(0, 3, 4, base=2),
         ),
-        ("from_range", {"start": 0, "stop": 1, "step": 0.25}, np.array([0, 0.25, 0.5, 0.75])),
+        (
+            "from_range",
+            {"start": 0, "stop": 1, "step": 0.25},
+            np.array([0, 0.25, 0.5, 0.75]),
+        ),
         ("from_range", {"start": 0, "stop": 1, "step": 0.1}, np.arange(0, 1, 0.1)),
         ("from_range", {"start": 0.5, "stop": 3, "step": 1}, np.array([0.5, 1.5, 2.5])),
         ("from_range", {"start": 2, "stop": -1, "step": -0.5}, np.arange(2, -1, -0.5)),
-        ("from_uniform", {"shape": 4, "seed": 7}, np.random.default_rng(7).uniform(0, 1, 4)),
+        (
+            "from_uniform",
+            {"shape": 4, "seed": 7},
+            np.random.default_rng(7).uniform(0, 1, 4),
+        ),
         (
             "from_uniform",
             {"shape": 4, "seed": [1, 2], "low": -1, "high": 2},
@@ -109,7 +121,9 @@ def test_points_on_a_rectangle():
     assert all_edges.data == [*top, [2.0, 11.0], *bottom, [0.0, 11.0]]
     first = values("from_rectangle", start=[0, 10], stop=[2, 12], num=[3, 3], coord=0)
     assert first.data.tolist() == [p[0] for p in all_edges.data]
-    right = values("from_rectangle", start=[0, 10], stop=[2, 12], num=[3, 3], include=["right"])
+    right = values(
+        "from_rectangle", start=[0, 10], stop=[2, 12], num=[3, 3], include=["right"]
+    )
     assert right.data == [[2.0, 10.0], [2.0, 11.0], [2.0, 12.0]]
 
 

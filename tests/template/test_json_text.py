@@ -11,7 +11,11 @@ from hpcflow.template.nodes import plain
 from hpcflow.template.problems import Positions, Problems
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
@@ -36,7 +40,9 @@ def test_positions():
 
 
 def test_duplicate_keys():
-    assert parse('{"a": 1, "a": 2}')[1] == ["t.json:1:10: the key 'a' stands in line 1 already"]
+    assert parse('{"a": 1, "a": 2}')[1] == [
+        "t.json:1:10: the key 'a' stands in line 1 already"
+    ]
 
 
 @pytest.mark.parametrize(

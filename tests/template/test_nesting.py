@@ -74,7 +74,9 @@ def test_repeats_vary_slowest_at_an_equal_order():
 
 
 def test_several_repeats_are_crossed_in_their_order():
-    assert rows(Axis("repeats.a", 2, 0, repeat=True), Axis("repeats.b", 2, 0, repeat=True)) == [
+    assert rows(
+        Axis("repeats.a", 2, 0, repeat=True), Axis("repeats.b", 2, 0, repeat=True)
+    ) == [
         (0, 0),
         (0, 1),
         (1, 0),
@@ -95,8 +97,14 @@ def test_repeats_of_a_higher_order_vary_faster():
     ("axes", "mismatches"),
     [
         ([Axis("a", 2), Axis("b", 3)], [Mismatch(1, 0, 2)]),
-        ([Axis("a", 2, 1), Axis("b", 3, 1), Axis("c", 1, 1)], [Mismatch(1, 0, 2), Mismatch(2, 0, 2)]),
-        ([Axis("a", 2, 1), Axis("b", 3, 1), Axis("c", 2), Axis("d", 4)], [Mismatch(3, 2, 2), Mismatch(1, 0, 2)]),
+        (
+            [Axis("a", 2, 1), Axis("b", 3, 1), Axis("c", 1, 1)],
+            [Mismatch(1, 0, 2), Mismatch(2, 0, 2)],
+        ),
+        (
+            [Axis("a", 2, 1), Axis("b", 3, 1), Axis("c", 2), Axis("d", 4)],
+            [Mismatch(3, 2, 2), Mismatch(1, 0, 2)],
+        ),
         (
             [Axis("a", 2, 0), Axis("b", 3, 1), Axis("c", 5, 1.5)],
             [Mismatch(2, -1, 6, combined=True)],
@@ -111,8 +119,9 @@ def naive(axes):
     """The rules of the language, one after the other, with loops over elements."""
     elements = [{}]
     last = None
-    for key, members in itertools.groupby(
-        sorted(enumerate(axes), key=lambda item: rank(item[1])), key=lambda item: group(*item)
+    for _, members in itertools.groupby(
+        sorted(enumerate(axes), key=lambda item: rank(item[1])),
+        key=lambda item: group(*item),
     ):
         numbers = [number for number, _ in members]
         order = axes[numbers[0]].order

@@ -33,7 +33,8 @@ def whole(example):
     if first == "# in a task schema":
         return (
             "tasks: [{schema: s, inputs: {x: 1}}]\n"
-            "template_components:\n  task_schemas:\n    - objective: s\n" + indented(rest, 6)
+            "template_components:\n  task_schemas:\n    - objective: s\n"
+            + indented(rest, 6)
         )
     return example
 

@@ -25,7 +25,10 @@ def test_without_any_item():
     ("items", "expected"),
     [
         ("{num_cores: 4}", {"num_cores": 4}),
-        ("{num_nodes: 2, num_cores_per_node: 8}", {"num_nodes": 2, "num_cores_per_node": 8, "num_cores": 16}),
+        (
+            "{num_nodes: 2, num_cores_per_node: 8}",
+            {"num_nodes": 2, "num_cores_per_node": 8, "num_cores": 16},
+        ),
         ("{num_threads: 4}", {"num_threads": 4}),
         ("{parallel_mode: hybrid}", {"parallel_mode": "hybrid"}),
         ("{memory: 4GiB}", {"memory_bytes": 4 * 1024**3}),
@@ -42,18 +45,39 @@ def test_without_any_item():
         ("{scheduler: slurm, shell: bash}", {"scheduler": "slurm"}),
         ("{scheduler: direct}", {"scheduler": "local"}),
         (
-            "{SLURM_num_tasks: 4, SLURM_num_tasks_per_node: 2, SLURM_num_nodes: 2, SLURM_num_cpus_per_task: 3}",
-            {"num_tasks": 4, "num_tasks_per_node": 2, "num_nodes": 2, "num_cpus_per_task": 3, "num_cores": 12},
+            "{SLURM_num_tasks: 4, SLURM_num_tasks_per_node: 2, SLURM_num_nodes: 2, "
+            "SLURM_num_cpus_per_task: 3}",
+            {
+                "num_tasks": 4,
+                "num_tasks_per_node": 2,
+                "num_nodes": 2,
+                "num_cpus_per_task": 3,
+                "num_cores": 12,
+            },
         ),
-        ("{use_job_array: false, max_array_items: 10}", {"use_job_array": False, "max_array_items": 10}),
-        ("{elements_per_job: 5, concurrency: 2}", {"elements_per_job": 5, "concurrency": 2}),
+        (
+            "{use_job_array: false, max_array_items: 10}",
+            {"use_job_array": False, "max_array_items": 10},
+        ),
+        (
+            "{elements_per_job: 5, concurrency: 2}",
+            {"elements_per_job": 5, "concurrency": 2},
+        ),
         ("{resources_id: 3}", {"resources_id": "3"}),
         ("{skip_downstream_on_failure: false}", {"skip_downstream_on_failure": False}),
         ("{success_exit_codes: 2}", {"success_exit_codes": (2,)}),
         ("{success_exit_codes: [0, 3]}", {"success_exit_codes": (0, 3)}),
         (
-            "{scheduler_args: {directives: {--time: 00:05:00, --x: [a, 2], --exclusive: null}}}",
-            {"directives": (("--time", "00:05:00"), ("--x", "a"), ("--x", "2"), ("--exclusive", None))},
+            "{scheduler_args: {directives: {--time: 00:05:00, --x: [a, 2], "
+            "--exclusive: null}}}",
+            {
+                "directives": (
+                    ("--time", "00:05:00"),
+                    ("--x", "a"),
+                    ("--x", "2"),
+                    ("--exclusive", None),
+                )
+            },
         ),
         ("{num_cores: null}", {}),
     ],
@@ -102,7 +126,12 @@ def test_two_swept_resources_are_crossed():
 """)
     column = task.resources[0]
     found = [column.table[i] for i in column.index]
-    assert [(r.num_cores, r.time_limit_s) for r in found] == [(1, 60), (1, 120), (2, 60), (2, 120)]
+    assert [(r.num_cores, r.time_limit_s) for r in found] == [
+        (1, 60),
+        (1, 120),
+        (2, 60),
+        (2, 120),
+    ]
 
 
 def test_element_sets_share_a_table():

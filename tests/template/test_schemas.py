@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpcflow.model.command_text import CommandTextError
 from hpcflow.model.environment import (
     CoreRange,
     Environment,
@@ -21,7 +22,9 @@ EXECUTABLES = """
         - label: solver
           instances:
             - {command: solver, num_cores: 1}
-            - {command: mpirun -n <<num_cores>> solver <<args>>, num_cores: {start: 2, stop: 8, step: 2}, parallel_mode: distributed}
+            - command: mpirun -n <<num_cores>> solver <<args>>
+              num_cores: {start: 2, stop: 8, step: 2}
+              parallel_mode: distributed
     - {name: lines_env, setup: [one, two]}
 """
 
@@ -65,7 +68,8 @@ template_components:
         - commands:
             - command: >-
                 echo <<parameter:a>> <<parameter:b.x.0>> <<sum(parameter:c)>>
-                <<parameter:p[one]>> <<parameter:p[two]>> <<join[delim=","](parameter:p[three])>>
+                <<parameter:p[one]>> <<parameter:p[two]>>
+                <<join[delim=","](parameter:p[three])>>
               stdout: <<parameter:y>>
 """
     (task,) = load(text).tasks
@@ -86,7 +90,8 @@ template_components:
 
 
 def test_commands_and_captures():
-    (action,) = actions("""
+    (action,) = actions(
+        """
       inputs: [{parameter: x}]
       outputs: [{parameter: n}, {parameter: log}, {parameter: xs}]
       actions:
@@ -97,7 +102,9 @@ def test_commands_and_captures():
             - {command: second, stdout: out.txt}
             - command: third
               stdout: <<array[item_type=float, delim=" "](parameter:xs)>>
-""", "{x: 1}")
+""",
+        "{x: 1}",
+    )
     assert action == Action(
         "null_env",
         (
@@ -123,13 +130,18 @@ def test_requires_dir(given, expected):
 
 
 def test_values_flow_between_actions():
-    first, second = actions("""
+    first, second = actions(
+        """
       inputs: [{parameter: x}]
       outputs: [{parameter: y}]
       actions:
         - commands: [{command: a <<parameter:x>>, stdout: <<parameter:middle>>}]
-        - commands: [{command: b <<parameter:middle>> <<parameter:x>>, stdout: <<parameter:y>>}]
-""", "{x: 1}")
+        - commands:
+            - command: b <<parameter:middle>> <<parameter:x>>
+              stdout: <<parameter:y>>
+""",
+        "{x: 1}",
+    )
     assert (first.inputs, first.outputs) == (("x",), ("middle",))
     assert (second.inputs, second.outputs) == (("middle", "x"), ("y",))
 
@@ -142,7 +154,11 @@ def test_values_flow_between_actions():
         ("[{scope: {type: any}, environment: solver_env}]", "solver_env"),
         ("[{scope: main, environment: solver_env}]", "solver_env"),
         ("[{environment: solver_env}]", "solver_env"),
-        ("[{scope: {type: any}, environment: solver_env}, {scope: {type: main}, environment: lines_env}]", "lines_env"),
+        (
+            "[{scope: {type: any}, environment: solver_env}, "
+            "{scope: {type: main}, environment: lines_env}]",
+            "lines_env",
+        ),
     ],
 )
 def test_the_environment_of_an_action(environments, expected):
@@ -181,14 +197,16 @@ def test_environments_are_copied_as_far_as_they_are_used():
     }
 
 
-def test_the_built_in_environments():
+def test_the_built_in_environments(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f.py").write_text("def f(): pass\n")
     text = """tasks: [{schema: s}]
 template_components:
   task_schemas:
     - objective: s
       actions:
         - {commands: [{command: a}]}
-        - {environments: {any: python_env}, commands: [{command: <<executable:python_script>>}]}
+        - {environments: {any: python_env}, script: f.py}
 """
     environments = load(text, python="/a path/python3").environments
     assert environments["null_env"] == Environment("null_env")
@@ -225,8 +243,93 @@ def test_a_schema_without_actions_only_holds_inputs():
 
 
 def test_a_schema_that_no_task_uses_is_checked_too():
-    text = template("      actions: [{commands: [{command: a}]}]\n    - objective: other\n      outputs: [{parameter: y}]\n")
+    text = template(
+        "      actions: [{commands: [{command: a}]}]\n"
+        "    - objective: other\n      outputs: [{parameter: y}]\n"
+    )
     assert problems(text) == [
-        "21:17: template_components.task_schemas[1].outputs[0]: no action makes the output 'y' "
-        "(expected a command's stdout, or a script, that makes it)"
+        (
+            "23:17: template_components.task_schemas[1].outputs[0]: no action makes the "
+            "output 'y' (expected a command's stdout, or a script, that makes it)"
+        )
+    ]
+
+
+def uses(command, resources="{}"):
+    return problems(
+        f"""tasks: [{{schema: s, resources: {{any: {resources}}}}}]
+template_components:{EXECUTABLES}
+  task_schemas:
+    - objective: s
+      actions:
+        - environments: {{any: solver_env}}
+          commands: [{{command: "{command}"}}]
+        - environments: {{any: python_env}}
+          commands: [{{command: ls}}]
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "resources", "problem"),
+    [
+        ("<<executable:solver>>", "{}", None),
+        ("<<executable:solver>>", "{num_cores: 4}", None),
+        ("<<executable:solver>>", "{num_cores: 4, parallel_mode: distributed}", None),
+        (
+            "<<executable:solver>>",
+            "{num_cores: 4, parallel_mode: shared}",
+            (
+                "1:9: tasks[0]: the executable 'solver' of 'solver_env' has no instance for 4 "
+                "cores in the parallel mode 'shared' (expected 1 or 2 to 8 by 2 (distributed))"
+            ),
+        ),
+        (
+            "<<executable:solver>>",
+            "{num_cores: 3}",
+            (
+                "1:9: tasks[0]: the executable 'solver' of 'solver_env' has no instance for 3 "
+                "cores (expected 1 or 2 to 8 by 2 (distributed))"
+            ),
+        ),
+        ("a <<resource:num_cores>>", "{}", None),
+        ("a <<resource:gpus>>", "{gpus: 2}", None),
+        (
+            "a <<resource:gpus>>",
+            "{}",
+            "1:9: tasks[0]: a command uses the resource 'gpus', which is not set",
+        ),
+        (
+            "a <<resource:gpu>>",
+            "{}",
+            (
+                "21:35: template_components.task_schemas[0].actions[0].commands[0].command: "
+                "unknown resource 'gpu' (did you mean 'gpus'?)"
+            ),
+        ),
+    ],
+)
+def test_what_commands_use_must_be_there(command, resources, problem):
+    assert uses(command, resources) == ([problem] if problem else [])
+
+
+def test_an_executable_for_scripts_is_none_for_commands():
+    text = template(
+        "      actions:\n        - environments: {any: python_env}\n"
+        "          commands: [{command: <<executable:python_script>> -V}]\n"
+    )
+    (problem,) = problems(text)
+    assert "the executable 'python_script' is for a `script`, not for commands" in problem
+
+
+def test_a_further_check_of_commands_can_be_given():
+    def no_quotes(text):
+        if "'" in text:
+            raise CommandTextError("a quote", text.index("'"))
+
+    text = template(
+        "      actions: [{commands: [{command: \"echo 'it'\"}, {command: b}]}]\n"
+    )
+    assert problems(text, check_command=no_quotes) == [
+        "21:45: template_components.task_schemas[0].actions[0].commands[0].command: a quote"
     ]

@@ -12,13 +12,20 @@ SCHEMA = """tasks:
 template_components:
   task_schemas:
     - objective: s
-      inputs: [{{parameter: a}}, {{parameter: b}}, {{parameter: p, labels: {{one: {{default_value: 1}}, two: {{default_value: 2}}}}}}]
+      inputs:
+        - parameter: a
+        - parameter: b
+        - parameter: p
+          labels: {{one: {{default_value: 1}}, two: {{default_value: 2}}}}
       outputs: [{outputs}]
       actions:
 {actions}
 """
 ACTION = "        - {script: work.py, script_data_in: direct, script_data_out: direct}"
-USE_ALL = "        - {commands: [{command: 'echo <<parameter:a>> <<parameter:b>> <<parameter:p[one]>> <<parameter:p[two]>>'}]}\n"
+USE_ALL = """        - commands:
+            - command: echo <<parameter:a>> <<parameter:b>>
+            - command: echo <<parameter:p[one]>> <<parameter:p[two]>>
+"""
 
 
 @pytest.fixture
@@ -52,7 +59,9 @@ def test_a_script_is_read_into_the_workflow(make):
 
 @pytest.mark.parametrize("name", ["work.py", "<<script:work.py>>", "./work.py"])
 def test_names_of_scripts(make, name):
-    template = make("def work(a): return {'y': a}\n", actions=USE_ALL + f"        - {{script: {name}}}")
+    template = make(
+        "def work(a): return {'y': a}\n", actions=USE_ALL + f"        - {{script: {name}}}"
+    )
     assert action(template).script.name == "work.py"
 
 
@@ -97,7 +106,9 @@ def test_the_outputs_are_the_keys_it_returns(make, body, outputs):
 
 
 def test_what_a_command_captures_is_not_expected_of_the_script(make):
-    actions = USE_ALL + ACTION + "\n        - {commands: [{command: a, stdout: <<parameter:z>>}]}"
+    actions = (
+        USE_ALL + ACTION + "\n        - {commands: [{command: a, stdout: <<parameter:z>>}]}"
+    )
     template = make(
         "def work(a):\n    r = {'y': a}\n    return r\n",
         outputs="{parameter: y}, {parameter: z}",
@@ -107,7 +118,11 @@ def test_what_a_command_captures_is_not_expected_of_the_script(make):
 
 
 def test_a_script_can_make_what_a_later_action_reads(make):
-    actions = USE_ALL + ACTION + "\n        - {commands: [{command: echo <<parameter:m>>, stdout: <<parameter:y>>}]}"
+    actions = (
+        USE_ALL
+        + ACTION
+        + "\n        - commands: [{command: echo <<parameter:m>>, stdout: <<parameter:y>>}]"
+    )
     found = action(make("def work(a):\n    return {'m': a}\n", actions=actions))
     assert found.outputs == ("m",)
 
@@ -122,7 +137,10 @@ def test_json_data(make):
 
 
 def test_direct_in_and_json_out(make):
-    mixed = USE_ALL + "        - {script: work.py, script_data_in: direct, script_data_out: json}"
+    mixed = (
+        USE_ALL
+        + "        - {script: work.py, script_data_in: direct, script_data_out: json}"
+    )
     template = make("def work(a, _output_files): pass\n", actions=mixed)
     assert action(template).inputs == ("a",)
 
@@ -139,11 +157,24 @@ def test_a_syntax_error_names_its_line(make):
         ("def other(): pass\n", "work.py has no function 'work'"),
         ("def work(a): pass\n", "the function 'work' returns nothing"),
         ("def work(a): return None\n", "the function 'work' returns nothing"),
-        ("def work(a, c): return {'y': 1}\n", "the function 'work' takes 'c', which the schema does not have as an input, nor an earlier action as an output"),
+        (
+            "def work(a, c): return {'y': 1}\n",
+            "the function 'work' takes 'c', which the schema does not have as an input, nor "
+            "an earlier action as an output",
+        ),
         ("def work(a): return {'yy': 1}\n", "no action makes the output 'y'"),
-        ("def work(a): return {'y': 1, 'other': 2}\n", "'other' is no output of the schema, nor read by a later action"),
-        ("def work(_input_files): return {'y': 1}\n", "the function 'work' takes '_input_files'"),
-        ("def work(a, _output_files): return {'y': 1}\n", "the function 'work' takes '_output_files'"),
+        (
+            "def work(a): return {'y': 1, 'other': 2}\n",
+            "'other' is no output of the schema, nor read by a later action",
+        ),
+        (
+            "def work(_input_files): return {'y': 1}\n",
+            "the function 'work' takes '_input_files'",
+        ),
+        (
+            "def work(a, _output_files): return {'y': 1}\n",
+            "the function 'work' takes '_output_files'",
+        ),
         ("x = '\0'\n", "work.py: source code string cannot contain null bytes"),
     ],
 )
@@ -154,7 +185,9 @@ def test_scripts_that_do_not_fit(make, script, message):
 def test_a_script_that_is_not_text(make, tmp_path):
     template = make("")
     (tmp_path / "work.py").write_bytes(b"\xff\xfe")
-    assert messages(template) == ["the script 'work.py' is not UTF-8 text: invalid start byte"]
+    assert messages(template) == [
+        "the script 'work.py' is not UTF-8 text: invalid start byte"
+    ]
 
 
 def test_a_script_that_is_a_directory(make, tmp_path):

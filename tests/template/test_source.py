@@ -20,7 +20,10 @@ def test_a_default_may_hold_brackets():
 
 
 def test_the_character_that_stands_for_the_unknown_may_be_used():
-    text = "doc: '\ue000'\n" + "tasks: [{schema: s}]\ntemplate_components: {task_schemas: [{objective: s}]}\n"
+    text = (
+        "doc: '\ue000'\n"
+        "tasks: [{schema: s}]\ntemplate_components: {task_schemas: [{objective: s}]}\n"
+    )
     assert load_template(text).doc == "\ue000"
     assert load_template(text.replace("'\ue000'", '"\\ue000"')).doc == "\ue000"
 
@@ -32,12 +35,18 @@ def test_a_value_is_not_read_again():
 def test_undefined_and_unused_variables():
     _, problems = substitute("a: <<var:length>>\nb: <<var:z>>", {"lenght": "1"}, "t.yaml")
     assert [str(p) for p in problems.sorted()] == [
-        "t.yaml:1:1: warning: the template does not use the variable 'lenght' "
-        "(expected one of 'length', 'z'; did you mean 'length'?)",
-        "t.yaml:1:4: the variable 'length' has no value (expected --var length VALUE or "
-        "`<<var:length[default=...]>>`; given: 'lenght'; did you mean 'lenght'?)",
-        "t.yaml:2:4: the variable 'z' has no value (expected --var z VALUE or "
-        "`<<var:z[default=...]>>`; given: 'lenght')",
+        (
+            "t.yaml:1:1: warning: the template does not use the variable 'lenght' "
+            "(expected one of 'length', 'z'; did you mean 'length'?)"
+        ),
+        (
+            "t.yaml:1:4: the variable 'length' has no value (expected --var length VALUE "
+            "or `<<var:length[default=...]>>`; given: 'lenght'; did you mean 'lenght'?)"
+        ),
+        (
+            "t.yaml:2:4: the variable 'z' has no value (expected --var z VALUE or "
+            "`<<var:z[default=...]>>`; given: 'lenght')"
+        ),
     ]
 
 

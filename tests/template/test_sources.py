@@ -60,7 +60,10 @@ def test_their_lengths_must_agree():
     (problem,) = problems(
         "tasks:\n" + SWEEP + f"  - {{schema: two, sequences: [{local}]}}\n" + ALL
     )
-    assert "'inputs.y' has 3 values and 'inputs.k' has 2, both with no nesting_order" in problem
+    assert (
+        "'inputs.y' has 3 values and 'inputs.k' has 2, both with no nesting_order"
+        in problem
+    )
 
 
 def test_an_order_for_an_upstream_input():
@@ -139,7 +142,9 @@ def test_named_sources(source, expected):
         "  - {schema: one, inputs: {x: 1}}\n"
         "  - {schema: one, inputs: {x: 2}}\n"
         "  - {schema: two, inputs: {y: 5}}\n"
-        f"  - {{schema: two, input_sources: {{y: {source}}}}}\n".replace("task.two", "task.2")
+        f"  - {{schema: two, input_sources: {{y: {source}}}}}\n".replace(
+            "task.two", "task.2"
+        )
     )
     assert found[3] == [(expected, 0)]
 
@@ -179,7 +184,8 @@ GROUPED = components(ONE, TWO, GATHER, schema("sum", "z", "w", z=", group: g"))
 
 
 def test_a_group_is_one_list():
-    text = "  - {schema: one, groups: [{name: g}], sequences: [{path: inputs.x, values: [7, 8, 9]}]}\n"
+    text = "  - schema: one\n    groups: [{name: g}]\n"
+    text += "    sequences: [{path: inputs.x, values: [7, 8, 9]}]\n"
     found = tables(text + "  - schema: gather\n", GROUPED)[1]
     assert found == [(["0.y[0]", "0.y[1]", "0.y[2]"], [7, 8, 9])]
 
@@ -219,7 +225,8 @@ def test_a_list_given_here_takes_the_place_of_a_group():
 
 def test_groups_and_sequences():
     parts = components(ONE, schema("scale", "y k", "w", y=", group: g"))
-    text = "  - {schema: one, groups: [{name: g}], sequences: [{path: inputs.x, values: [7, 8]}]}\n"
+    text = "  - schema: one\n    groups: [{name: g}]\n"
+    text += "    sequences: [{path: inputs.x, values: [7, 8]}]\n"
     text += "  - {schema: scale, sequences: [{path: inputs.k, values: [1, 2, 3]}]}\n"
     both = ["0.y[0]", "0.y[1]"]
     assert tables(text, parts)[1] == [(both, 1), (both, 2), (both, 3)]
@@ -235,28 +242,46 @@ def test_a_group_of_groups_is_refused():
     parts = components(ONE, GATHER, schema("last", "x", "v", x=", group: h"))
     text = SETS.replace("{name: h}", "{name: g2}")
     text += "  - {schema: gather, groups: [{name: h}]}\n  - schema: last\n"
-    assert "a group of groups ('x') is not supported yet" in problems("tasks:\n" + text + parts)[0]
+    assert (
+        "a group of groups ('x') is not supported yet"
+        in problems("tasks:\n" + text + parts)[0]
+    )
 
 
 def test_origins_may_not_differ_between_element_sets():
-    text = "tasks:\n" + SWEEP + "  - schema: two\n    element_sets: [{inputs: {y: 1}}, {}]\n"
+    text = (
+        "tasks:\n" + SWEEP + "  - schema: two\n    element_sets: [{inputs: {y: 1}}, {}]\n"
+    )
     (problem,) = problems(text + ALL)
-    assert "different origins in different element sets ('y') is not supported yet" in problem
+    assert (
+        "different origins in different element sets ('y') is not supported yet" in problem
+    )
 
 
 def test_an_unknown_task_hides_what_would_be_missing():
     assert problems("tasks:\n  - schema: on\n  - schema: two\n" + ALL) == [
-        "2:13: tasks[0].schema: there is no task schema 'on' (expected one of 'one', 'two', "
-        "'three', 'both'; did you mean 'one'?)"
+        (
+            "2:13: tasks[0].schema: there is no task schema 'on' (expected one of 'one', "
+            "'two', 'three', 'both'; did you mean 'one'?)"
+        )
     ]
 
 
 def test_a_task_with_problems_still_offers_its_outputs():
     found = problems("tasks:\n  - schema: one\n  - {schema: two, inputs: {l: 1}}\n" + ALL)
     assert [line.split(": ")[1:3] for line in found] == [
-        ["tasks[0]", "the input 'x' of 'one' has no value (expected one in `inputs`, a "
-         "sequence, an earlier task that has it, or a default in the schema; there are no earlier tasks)"],
-        ["tasks[1].inputs.l", "the schema 'two' has no input 'l' (expected one of 'y', 'k')"],
+        [
+            "tasks[0]",
+            (
+                "the input 'x' of 'one' has no value (expected one in `inputs`, a "
+                "sequence, an earlier task that has it, or a default in the schema; there "
+                "are no earlier tasks)"
+            ),
+        ],
+        [
+            "tasks[1].inputs.l",
+            "the schema 'two' has no input 'l' (expected one of 'y', 'k')",
+        ],
     ]
 
 

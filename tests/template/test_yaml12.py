@@ -143,7 +143,10 @@ def test_tags(text, expected):
     ("text", "problem"),
     [
         ("a: !thing 5", "t.yaml:1:4: the tag !thing is not known"),
-        ("a: !!python/name:os.system x", "t.yaml:1:4: the tag !!python/name:os.system is not known"),
+        (
+            "a: !!python/name:os.system x",
+            "t.yaml:1:4: the tag !!python/name:os.system is not known",
+        ),
         ("a: !thing {b: 1}", "t.yaml:1:4: the tag !thing is not known"),
         ("a: !!int five", "t.yaml:1:4: 'five' does not fit its tag !!int"),
         ("a: !!bool 1", None),
@@ -151,13 +154,29 @@ def test_tags(text, expected):
         ("a: {b: 1, b: 2}", "t.yaml:1:11: the key 'b' stands in line 1 already"),
         ("? [1, 2]\n: 3", "t.yaml:1:3: a key must be a plain value, not a list or map"),
         ("a: *b", "t.yaml:1:4: this is not valid YAML: no `&b` stands above `*b`"),
-        ("a: &b [1, *b]", "t.yaml:1:11: this is not valid YAML: `*b` stands inside `&b` itself"),
-        ("a: 1\n---\nb: 2", "t.yaml:2:1: this is not valid YAML: only one document may stand in a template"),
+        (
+            "a: &b [1, *b]",
+            "t.yaml:1:11: this is not valid YAML: `*b` stands inside `&b` itself",
+        ),
+        (
+            "a: 1\n---\nb: 2",
+            "t.yaml:2:1: this is not valid YAML: only one document may stand in a template",
+        ),
         ("a: \x07", "t.yaml:1:4: the character '\\x07' is not allowed in a template"),
         ("é: \x00", "t.yaml:1:4: the character '\\x00' is not allowed in a template"),
-        ("a: @b", "t.yaml:1:4: this is not valid YAML: text can't begin with '@'; put it in quotes"),
-        ("[" * 200000, "t.yaml:1:101: this is not valid YAML: values are nested more than 100 deep"),
-        ("- " * 200000, "t.yaml:1:201: this is not valid YAML: values are nested more than 100 deep"),
+        (
+            "a: @b",
+            "t.yaml:1:4: this is not valid YAML: text can't begin with '@'; put it in "
+            "quotes",
+        ),
+        (
+            "[" * 200000,
+            "t.yaml:1:101: this is not valid YAML: values are nested more than 100 deep",
+        ),
+        (
+            "- " * 200000,
+            "t.yaml:1:201: this is not valid YAML: values are nested more than 100 deep",
+        ),
     ],
 )
 def test_what_is_wrong_and_where(text, problem):
@@ -173,7 +192,11 @@ def test_positions_count_characters():
 
 def test_all_bad_keys_of_a_document_are_told():
     problems = parse("a: 1\na: 2\nb: {c: 1, c: 2}\nd: !x 1")[1]
-    assert [p.split(": ")[0] for p in problems] == ["t.yaml:2:1", "t.yaml:3:11", "t.yaml:4:4"]
+    assert [p.split(": ")[0] for p in problems] == [
+        "t.yaml:2:1",
+        "t.yaml:3:11",
+        "t.yaml:4:4",
+    ]
 
 
 def test_aliases_stand_for_their_anchors_and_anchors_can_be_used_again():

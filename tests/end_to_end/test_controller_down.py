@@ -1,0 +1,66 @@
+"""SLURM's commands are on PATH, but its controller does not answer."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+TEMPLATE = """
+name: one
+template_components:
+  task_schemas:
+    - objective: say
+      outputs: [{parameter: y}]
+      actions:
+        - commands: [{command: echo 5, stdout: <<int(parameter:y)>>}]
+tasks:
+  - schema: say
+"""
+
+# What the commands of SLURM 22.05 do then: scontrol ping says so at once (recorded in
+# tests/fixtures/slurm/daemon-down.txt), the others hang for up to 38 s.
+PING = "echo 'Slurmctld(primary) at login is DOWN'; exit 1"
+
+
+@pytest.fixture
+def calls(cli, monkeypatch):
+    """The SLURM commands that were called, as a function."""
+    folder, log = cli.folder / "down", cli.folder / "calls"
+    folder.mkdir()
+    log.touch()
+    for name in ("sbatch", "squeue", "sacct", "scancel", "sinfo", "scontrol"):
+        program = folder / name
+        action = PING if name == "scontrol" else "sleep 300; exit 1"
+        program.write_text(f"#!/bin/sh\necho {name} >>{log}\n{action}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return lambda: log.read_text().split()
+
+
+def test_what_needs_no_slurm_never_calls_it(cli, calls):
+    template = cli.template(TEMPLATE)
+    cli("--version")
+    cli("check", template)
+    cli("go", template, "--path", "wk", "--wait")
+    cli("show", "wk")
+    cli("results", "wk")
+    assert calls() == []
+
+
+def test_submit_says_at_once_that_the_controller_is_down(cli, calls):
+    cli("make", cli.template(TEMPLATE), "--path", "wk")
+    answer = cli("submit", "wk", "--scheduler", "slurm", code=6)
+    assert "DOWN" in answer.stderr or "does not answer" in answer.stderr
+    assert set(calls()) == {"scontrol"}
+
+
+def test_submitting_goes_on_when_the_controller_is_back(cli, calls, monkeypatch):
+    cli("make", cli.template(TEMPLATE), "--path", "wk")
+    cli("submit", "wk", "--scheduler", "slurm", code=6)
+    down = cli.folder / "down"
+    (down / "scontrol").write_text("#!/bin/sh\necho 'Slurmctld(primary) at login is UP'\n")
+    (down / "sbatch").write_text(f"#!/bin/sh\necho sbatch >>{cli.folder}/calls\necho 7\n")
+    assert cli.json("submit", "wk")["submitted_jobs"] == [0]
+    assert cli.json("submit", "wk")["submitted_jobs"] == []
+    assert calls().count("sbatch") == 1

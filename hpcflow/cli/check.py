@@ -23,15 +23,16 @@ def command(template: Path, variables: dict[str, str], *, as_json: bool) -> int:
     from hpcflow.app.templates import check
 
     problems = check(template, variables)
+    errors = sum(problem.severity == "error" for problem in problems)
     if as_json:
         document = {"format": 1, "problems": [asdict(problem) for problem in problems]}
         click.echo(json.dumps(document))
     else:
         for problem in problems:
             click.echo(str(problem))
-        if problems:
-            plural = "" if len(problems) == 1 else "s"
-            click.echo(f"hpcflow: {len(problems)} problem{plural} in {template}", err=True)
+        if errors:
+            plural = "" if errors == 1 else "s"
+            click.echo(f"hpcflow: {errors} problem{plural} in {template}", err=True)
         else:
             click.echo(f"{template}: no problems")
-    return 3 if problems else 0
+    return 3 if errors else 0

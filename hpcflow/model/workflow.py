@@ -6,7 +6,7 @@ element, so a million elements cost a few arrays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,7 +150,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Workflow:
-    """A checked and expanded template."""
+    """A checked and expanded template.
+
+    seeds: those drawn for random sequences that set none, by the path in the
+        template that would set them.
+    """
 
     name: str
     doc: str
@@ -158,3 +162,4 @@ class Workflow:
     environments: dict[str, Environment]
     template_source: str  # the text as the user wrote it
     template_path: str
+    seeds: dict[str, int] = field(default_factory=dict)

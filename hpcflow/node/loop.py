@@ -15,7 +15,7 @@ from hpcflow.node import spawn
 from hpcflow.node.journal import microseconds, now_s
 from hpcflow.node.outcomes import NotYet
 from hpcflow.node.runs import Run
-from hpcflow.node.signals import STOPPING
+from hpcflow.node.signals import STOPPING, name_of
 from hpcflow.node.starting import give_up
 from jobstores.errors import JobStoreError
 
@@ -34,6 +34,9 @@ ANNOUNCE_AFTER_S = 1.0
 LOOK_EVERY_S = 1.0  # for a higher claim or a fence, before a run starts
 STEPS_AT_ONCE = 200  # of those that need no process, before the loop looks around
 TREE_LOOK_S = 0.05  # how often a tree that was told to stop is looked at
+# A scheduler signals all of a job's processes at once: when a run dies of a stop
+# signal, the item's own copy may arrive a little later.
+STOP_LAG_S = 0.5
 
 
 class Superseded(Exception):  # noqa: N818 - an outcome, not an error
@@ -92,12 +95,24 @@ class ItemLoop:
                 self._look_after_runs()
                 if self._journal.tick(now_s()):
                     self._look_for_others()
+            if self._stop:
+                self._leave_undone()
         finally:
             self._kill_running()
             for slot in self._slots:
                 slot.log.close()
             self._starter.launcher.close()
         return self._stop
+
+    def _leave_undone(self) -> None:
+        """Record the runs that a stopped item leaves to another attempt."""
+        why = f"the job item was stopped by {name_of(self._stop)} before it"
+        begun = [slot.row for slot in self._slots if slot.row is not None]
+        for row in (*begun, *self._rows.left()):
+            step = self._starter.next_step(row)
+            while step is not None:
+                self._record(row, give_up(step, row, why))
+                step = self._starter.next_step(row)
 
     def _kill_running(self) -> None:
         """End the trees of runs whose end nobody will record."""
@@ -186,7 +201,7 @@ class ItemLoop:
         times = [self._journal.due_at()]
         for run in self._running():
             if run.ended_us:
-                times.append(run.drain_until)
+                times.append(min(run.drain_until, run.settle_until or run.drain_until))
             elif not run.announced:
                 times.append(run.started_at + ANNOUNCE_AFTER_S)
         if self._stop:
@@ -210,10 +225,12 @@ class ItemLoop:
 
     def _obey(self, number: int) -> None:
         """Act on a signal that this process was sent."""
-        self._look_after_runs()  # those that have ended already were not ended by it
+        self._look_after_runs()  # those that have ended well were not ended by it
         stopping = number in STOPPING
         for run in self._running():
-            if not run.ended_us:
+            if run.ended_us and stopping and run.died_of == number:
+                run.stopped_by = run.stopped_by or number
+            elif not run.ended_us:
                 run.tell(number, stopping=stopping)
         if stopping and not self._stop:
             self._stop = number
@@ -260,6 +277,7 @@ class ItemLoop:
 
     def _begin_draining(self, run: Run, now: float) -> None:
         run.drain_until = now + self._drain_s
+        run.settle_until = now + STOP_LAG_S if run.died_of in STOPPING else 0.0
         for capture in run.captures:
             if capture.open:
                 self._take_in(capture.fd)
@@ -268,6 +286,8 @@ class ItemLoop:
         """Whether nothing more is expected of a run whose bash has ended."""
         if run.stopped_by:
             return killed or not spawn.alive(run.pid)
+        if now < run.settle_until and not self._stop:
+            return False
         return not run.draining or now >= run.drain_until or bool(self._stop)
 
     def _finish(self, slot: Slot, run: Run) -> None:

@@ -78,6 +78,12 @@ class RowQueue:
             return self._again.pop()
         return None
 
+    def left(self) -> Iterator[RowState]:
+        """The rows that nobody took, or that wait."""
+        yield from self._again
+        yield from self._waiting
+        yield from self._fresh
+
     def put_back(self, row: RowState, now: float) -> bool:
         """Let a row wait; False where all the waiting time has been used up."""
         if self._give_up_at is None:

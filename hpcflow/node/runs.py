@@ -89,6 +89,7 @@ class Run:
         self.started_at = 0.0
         self.log_first = 0
         self.drain_until = 0.0
+        self.settle_until = 0.0
         self.exit = 0
         self.signal = 0
         self.ended_us = 0
@@ -151,13 +152,17 @@ class Run:
         """What says that it is running."""
         return {"t": "start", "run": self.id, "at": self.started_us}
 
+    @property
+    def died_of(self) -> int:
+        """The signal that ended its bash, or a command of it; 0 where none did."""
+        return self.signal or (self.exit - 128 if self.exit > 128 else 0)
+
     def interruption(self) -> str:
         """Why it did not run to its own end; empty where it did."""
         if self.stopped_by:
             return f"stopped by {name_of(self.stopped_by)}"
-        died_of = self.signal or (self.exit - 128 if self.exit > 128 else 0)
-        if died_of in self.passed_on:
-            return f"ended by {name_of(died_of)}, which the item was sent"
+        if self.died_of in self.passed_on:
+            return f"ended by {name_of(self.died_of)}, which the item was sent"
         return ""
 
     def failure(self) -> str:

@@ -65,6 +65,7 @@ def encode_workflow(
         "format": FORMAT,
         "template_path": workflow.template_path,
         "template_source": workflow.template_source,
+        "seeds": workflow.seeds,
         "environments": [environment_to_json(e) for e in workflow.environments.values()],
         "tasks": task_documents,
     }
@@ -163,6 +164,7 @@ class WorkflowReader:
             environments={e.name: e for e in environments},
             template_source=self.model["template_source"],
             template_path=self.model["template_path"],
+            seeds=self.model["seeds"],
         )
 
     def task(self, index: int) -> Task:

@@ -19,7 +19,7 @@ from hpcflow.template.columns import group, take
 from hpcflow.template.generators import MAX_ELEMENTS
 from hpcflow.template.nesting import Axis, Mismatch, Nesting, nest
 from hpcflow.template.problems import nearest
-from hpcflow.template.resolve import Source, TaskState, Upstream
+from hpcflow.template.resolve import Origin, TaskState, Upstream
 from hpcflow.template.resources import Layers, resolve_resources
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class SetExpander:
         self,
         schema: TaskSchema,
         spec: ElementSetSpec,
-        sources: dict[str, Source | None],
+        sources: dict[str, Origin | None],
         upstream: Upstream,
         template_resources: Layers,
         context: Context,
@@ -132,7 +132,7 @@ class SetExpander:
             self._axis(axis, spec.place)
         for sequence in spec.sequences:
             source = self._sources.get(sequence.input or "")
-            unused = sequence.input is not None and source != Source("local")
+            unused = sequence.input is not None and source != Origin("local")
             if sequence.length == 0 or unused:
                 continue
             given = spec.orders.get(sequence.name)
@@ -165,7 +165,7 @@ class SetExpander:
                 self._axis_of[f"inputs.{item.name}"] = axis
                 self._taken[item.name] = taken
 
-    def _order_from(self, item: SchemaInput, source: Source) -> float | None:
+    def _order_from(self, item: SchemaInput, source: Origin) -> float | None:
         """The order of an upstream input: its own, or the one of those taken with it."""
         own = self._spec.orders.get(f"inputs.{item.name}")
         if own is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Origin:
     """The origin of an input: "local", "default", or "output" or "input" of a task."""
 
     kind: str
@@ -38,7 +38,7 @@ class TaskState:
     name: str
     schema: TaskSchema
     task: Task | None = None
-    sources: dict[str, list[Source | None]] = field(default_factory=dict)
+    sources: dict[str, list[Origin | None]] = field(default_factory=dict)
     sets: list[tuple[int, int]] = field(default_factory=list)
     groups: dict[str, Indices] = field(default_factory=dict)
 
@@ -89,7 +89,7 @@ class Upstream:
         assert state is not None
         return state
 
-    def nearest(self, item: SchemaInput) -> Source | None:
+    def nearest(self, item: SchemaInput) -> Origin | None:
         """The task that an input without a value or a named source is taken from.
 
         The nearest that makes it; or else, or where a nearer one defines it itself,
@@ -100,9 +100,9 @@ class Upstream:
         if holder is not None and (
             maker is None or (holder.index > maker.index and holder.defines(item.name))
         ):
-            return Source("input", holder.index, item.name)
+            return Origin("input", holder.index, item.name)
         if maker is not None:
-            return Source("output", maker.index, item.name)
+            return Origin("output", maker.index, item.name)
         return None
 
     def find(self, reference: str) -> TaskState | None:
@@ -120,20 +120,20 @@ class Upstream:
 
 def resolve_sources(
     schema: TaskSchema, spec: ElementSetSpec, upstream: Upstream, context: Context
-) -> dict[str, Source | None]:
+) -> dict[str, Origin | None]:
     """The origin of each input; None where there is none, which is reported."""
     missing: list[SchemaInput] = []
-    found: dict[str, Source | None] = {}
+    found: dict[str, Origin | None] = {}
     for item in schema.inputs:
         named = spec.sources.get(item.name)
         if named is not None:
             source = _named_source(item, named, spec, upstream, context)
         elif item.name in spec.local:
-            source = Source("local")
+            source = Origin("local")
         else:
             source = upstream.nearest(item)
             if source is None and item.default is not MISSING:
-                source = Source("default")
+                source = Origin("default")
             if source is None:
                 missing.append(item)
         found[item.name] = source
@@ -168,7 +168,7 @@ def _named_source(
     spec: ElementSetSpec,
     upstream: Upstream,
     context: Context,
-) -> Source | None:
+) -> Origin | None:
     """The origin that `input_sources` names."""
     at, path = named.place.at, named.place.path
     wrong = spec.section.add
@@ -177,7 +177,7 @@ def _named_source(
         if item.name not in spec.local and not spec.section.faulty:
             message = f"{item.name!r} has no local value"
             wrong(at, path, message, "one in `inputs`, or a sequence")
-        return Source("local")
+        return Origin("local")
     if item.name in spec.local:
         context.problems.add(
             at, path, f"the local value of {item.name!r} is not used", severity="warning"
@@ -185,7 +185,7 @@ def _named_source(
     if named.kind == "default":
         if item.default is MISSING:
             wrong(at, path, f"the schema has no default for {item.name!r}")
-        return Source("default")
+        return Origin("default")
     state = upstream.find(named.task)
     if state is None:
         if not upstream.unknown:
@@ -212,4 +212,4 @@ def _named_source(
             nearest(wanted, offered),
         )
         return None
-    return Source(named.of, state.index, wanted)
+    return Origin(named.of, state.index, wanted)

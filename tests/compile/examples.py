@@ -40,7 +40,7 @@ def sweep_and_total() -> Example:
     )
     product = Action(commands=(multiply,), inputs=("x", "y"), outputs=("product",))
     built.add("multiply", 10, [product], {"x": column(list(range(10))), "y": same(3, 10)})
-    source = "def halve(product):\n    return {'half': product / 2}\n"
+    source = 'def halve(product):\n    return {"half": product / 2}\n'
     halve = Action(
         "python_env",
         script=Script("halve.py", source),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -46,11 +47,13 @@ def test_a_stop_is_passed_on_and_recorded(tmp_path, number):
     assert stop(job, number) == (128 + number, "")
     assert time.monotonic() - begun < 1.8  # the grace is not waited out
     records = {record["t"]: record for record in job.segment()}
-    assert list(records) == ["header", "signal", "end", "close"]
+    assert list(records) == ["header", "signal", "end", "defer", "close"]
     end = records["end"]
     assert (end["ok"], end["int"], end["run"]) == (False, True, 0)
     assert end["why"] == f"stopped by {number.name}"
     assert records["signal"]["signal"] == number
+    assert records["defer"]["run"] == 1
+    assert number.name in records["defer"]["why"]
     assert records["close"]["why"] == f"signal {number.value}"
     assert job.log() == "so far\n"
     assert job.decision().signalled
@@ -64,6 +67,25 @@ def test_runs_that_do_not_stop_are_killed_with_their_trees(tmp_path):
     assert status == 143
     assert not alive(int((tmp_path / "execute/pid0").read_text()))
     assert not alive(int((tmp_path / "execute/child").read_text()))
+
+
+def test_a_run_that_the_scheduler_signalled_first_was_stopped_too(tmp_path):
+    job = Job(tmp_path, [[0]], [step(SLEEP + "sleep 60")])
+    process = job.start()
+    wait_for(tmp_path / "execute/at0")
+    os.kill(int((tmp_path / "execute/pid0").read_text()), signal.SIGTERM)
+    time.sleep(0.1)  # what a scheduler's signals may be apart
+    process.terminate()
+    process.communicate(timeout=20)
+    (record,) = job.decision().records.values()
+    assert (record["int"], record["why"]) == (True, "stopped by SIGTERM")
+
+
+def test_a_run_that_dies_of_a_signal_of_its_own_failed(tmp_path):
+    job = Job(tmp_path, [[0]], [step("kill -TERM $$")])
+    (record,) = job.execute().records.values()
+    assert not record.get("int")
+    assert "SIGTERM" in record["why"]
 
 
 def test_a_run_gets_its_grace_to_save_what_it_has(tmp_path):
@@ -83,7 +105,8 @@ def test_all_slots_are_stopped_and_nothing_new_begins(tmp_path):
     wait_for(tmp_path / "execute/at1")
     process.terminate()
     process.communicate(timeout=20)
-    assert sorted(job.decision().records) == [0, 1]
+    kinds = {run: record["t"] for run, record in job.decision().records.items()}
+    assert kinds == {0: "end", 1: "end", 2: "defer", 3: "defer", 4: "defer"}
     assert not (tmp_path / "execute/at2").exists()
 
 
@@ -156,4 +179,4 @@ def test_a_stop_while_rows_wait_for_another_job_ends_the_wait(tmp_path):
     process.terminate()
     process.communicate(timeout=10)
     assert process.returncode == 143
-    assert job.kinds() == ["header", "signal", "close"]
+    assert job.kinds() == ["header", "signal", "defer", "close"]

@@ -103,6 +103,7 @@ def workflow() -> Workflow:
         environments={"py": environment},
         template_source="name: demo\n",
         template_path="demo.yaml",
+        seeds={"tasks[0].sequences[0].values::from_normal.seed": 42},
     )
 
 
@@ -127,6 +128,7 @@ def test_the_parts_that_are_not_columns_come_back_equal(restored):
     assert restored.environments == original.environments
     assert (restored.name, restored.doc) == (original.name, original.doc)
     assert restored.template_source == original.template_source
+    assert restored.seeds == original.seeds
     for ours, theirs in zip(restored.tasks, original.tasks, strict=True):
         assert ours.schema == theirs.schema
         assert ours.element_sets == theirs.element_sets

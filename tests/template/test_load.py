@@ -365,7 +365,8 @@ strange = st.sampled_from(
         "inputs.a", "inputs.", "resources.any", "resources.any.x", "p[x]", "p[", "p.q",
         "task.0", "task.", "<<parameter:a>>", "<<x", "<<executable:l>> <<parameter:zz>>",
         "<<int(parameter:y)>>", [], [None], [1], ["a", "a"], [[]], [{}], {}, {"a": 1},
-        {"any": None}, {1: 2}, {"<<": 1}, 2**70, "2024-01-01", [1, "a", None], {"start": 1}, "values", "\ue000",
+        {"any": None}, {1: 2}, {"<<": 1}, 2**70, "2024-01-01",
+        [1, "a", None], {"start": 1}, "values", "\ue000",
     ]
 )  # fmt: skip
 edits = st.lists(

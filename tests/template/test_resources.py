@@ -45,8 +45,10 @@ def test_without_any_item():
         ("{scheduler: slurm, shell: bash}", {"scheduler": "slurm"}),
         ("{scheduler: direct}", {"scheduler": "local"}),
         (
-            "{SLURM_num_tasks: 4, SLURM_num_tasks_per_node: 2, SLURM_num_nodes: 2, "
-            "SLURM_num_cpus_per_task: 3}",
+            (
+                "{SLURM_num_tasks: 4, SLURM_num_tasks_per_node: 2, SLURM_num_nodes: 2, "
+                "SLURM_num_cpus_per_task: 3}"
+            ),
             {
                 "num_tasks": 4,
                 "num_tasks_per_node": 2,
@@ -68,8 +70,10 @@ def test_without_any_item():
         ("{success_exit_codes: 2}", {"success_exit_codes": (2,)}),
         ("{success_exit_codes: [0, 3]}", {"success_exit_codes": (0, 3)}),
         (
-            "{scheduler_args: {directives: {--time: 00:05:00, --x: [a, 2], "
-            "--exclusive: null}}}",
+            (
+                "{scheduler_args: {directives: {--time: 00:05:00, --x: [a, 2], "
+                "--exclusive: null}}}"
+            ),
             {
                 "directives": (
                     ("--time", "00:05:00"),

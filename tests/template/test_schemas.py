@@ -155,8 +155,10 @@ def test_values_flow_between_actions():
         ("[{scope: main, environment: solver_env}]", "solver_env"),
         ("[{environment: solver_env}]", "solver_env"),
         (
-            "[{scope: {type: any}, environment: solver_env}, "
-            "{scope: {type: main}, environment: lines_env}]",
+            (
+                "[{scope: {type: any}, environment: solver_env}, "
+                "{scope: {type: main}, environment: lines_env}]"
+            ),
             "lines_env",
         ),
     ],
@@ -280,16 +282,17 @@ template_components:{EXECUTABLES}
             "<<executable:solver>>",
             "{num_cores: 4, parallel_mode: shared}",
             (
-                "1:9: tasks[0]: the executable 'solver' of 'solver_env' has no instance for 4 "
-                "cores in the parallel mode 'shared' (expected 1 or 2 to 8 by 2 (distributed))"
+                "1:9: tasks[0]: the executable 'solver' of 'solver_env' has no "
+                "instance for 4 cores in the parallel mode 'shared' "
+                "(expected 1 or 2 to 8 by 2 (distributed))"
             ),
         ),
         (
             "<<executable:solver>>",
             "{num_cores: 3}",
             (
-                "1:9: tasks[0]: the executable 'solver' of 'solver_env' has no instance for 3 "
-                "cores (expected 1 or 2 to 8 by 2 (distributed))"
+                "1:9: tasks[0]: the executable 'solver' of 'solver_env' has no "
+                "instance for 3 cores (expected 1 or 2 to 8 by 2 (distributed))"
             ),
         ),
         ("a <<resource:num_cores>>", "{}", None),
@@ -303,8 +306,8 @@ template_components:{EXECUTABLES}
             "a <<resource:gpu>>",
             "{}",
             (
-                "21:35: template_components.task_schemas[0].actions[0].commands[0].command: "
-                "unknown resource 'gpu' (did you mean 'gpus'?)"
+                "21:35: template_components.task_schemas[0].actions[0].commands[0]"
+                ".command: unknown resource 'gpu' (did you mean 'gpus'?)"
             ),
         ),
     ],

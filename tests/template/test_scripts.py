@@ -159,8 +159,10 @@ def test_a_syntax_error_names_its_line(make):
         ("def work(a): return None\n", "the function 'work' returns nothing"),
         (
             "def work(a, c): return {'y': 1}\n",
-            "the function 'work' takes 'c', which the schema does not have as an input, nor "
-            "an earlier action as an output",
+            (
+                "the function 'work' takes 'c', which the schema does not have as an "
+                "input, nor an earlier action as an output"
+            ),
         ),
         ("def work(a): return {'yy': 1}\n", "no action makes the output 'y'"),
         (

@@ -166,8 +166,10 @@ def test_tags(text, expected):
         ("é: \x00", "t.yaml:1:4: the character '\\x00' is not allowed in a template"),
         (
             "a: @b",
-            "t.yaml:1:4: this is not valid YAML: text can't begin with '@'; put it in "
-            "quotes",
+            (
+                "t.yaml:1:4: this is not valid YAML: text can't begin with '@'; put it in "
+                "quotes"
+            ),
         ),
         (
             "[" * 200000,

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobstores.backends.posix import PosixPort
-from jobstores.workflow_store import WorkflowStore
-
 from hpcflow import __version__
 from hpcflow.errors import ExistsError, StorageError
 from hpcflow.persist.workflow_record import encode_workflow
+from jobstores.backends.posix import PosixPort
+from jobstores.workflow_store import WorkflowStore
 
 if TYPE_CHECKING:
     from hpcflow.model.workflow import Workflow

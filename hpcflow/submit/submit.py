@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.compile.grouping import CompileOptions, compile_jobs
@@ -27,7 +28,7 @@ from schedulers.errors import RefusedError, SchedulerError, UnknownOutcomeError
 from schedulers.job import Dependency, DependencyKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hpcflow.compile.plan import JobPlan
     from hpcflow.model.workflow import Workflow
@@ -75,7 +76,8 @@ def submit_workflow(store: WorkflowStore, context: SubmitContext) -> SubmitRepor
 def _plan(store: WorkflowStore, lease: Lease, base: Base, context: SubmitContext) -> Base:
     """Compile the whole workflow, write its job directories, commit the submission."""
     submission = len(base.info["submissions"])
-    workflow, plans = _compile(store, base, context, submission)
+    limits = _site_limits(context, submission)
+    workflow, plans = _compile(store, base, context, submission, limits)
     records = [job_record(plan) for plan in plans]
     store.port.delete_tree(f"submissions/{submission}")  # an earlier try that was cut off
     write_job_directories(
@@ -96,12 +98,33 @@ def _plan(store: WorkflowStore, lease: Lease, base: Base, context: SubmitContext
     )
 
 
+def _site_limits(context: SubmitContext, submission: int) -> Callable[[str], int | None]:
+    """The most items of an array, by scheduler; each is asked once, when it is used."""
+
+    @cache
+    def limit(name: str) -> int | None:
+        if name == "local":
+            return None
+        try:
+            return context.load(name, submission).limits().max_array_items
+        except SchedulerError as error:
+            raise SubmissionError(f"nothing was submitted: {error}") from error
+
+    return limit
+
+
 def _compile(
-    store: WorkflowStore, base: Base, context: SubmitContext, submission: int
+    store: WorkflowStore,
+    base: Base,
+    context: SubmitContext,
+    submission: int,
+    limits: Callable[[str], int | None] = lambda _: None,
 ) -> tuple[Workflow, tuple[JobPlan, ...]]:
     workflow = WorkflowReader(store, base).workflow()
     options = CompileOptions(
-        default_scheduler=context.default_scheduler, local_cores=context.local_cores
+        default_scheduler=context.default_scheduler,
+        local_cores=context.local_cores,
+        max_array_items=limits,
     )
     plans = compile_jobs(
         workflow, submission=submission, workflow_id=base.info["id"], options=options

@@ -59,7 +59,11 @@ def test_submitting_goes_on_when_the_controller_is_back(cli, calls, monkeypatch)
     cli("make", cli.template(TEMPLATE), "--path", "wk")
     cli("submit", "wk", "--scheduler", "slurm", code=6)
     down = cli.folder / "down"
-    (down / "scontrol").write_text("#!/bin/sh\necho 'Slurmctld(primary) at login is UP'\n")
+    (down / "scontrol").write_text(
+        "#!/bin/sh\n"
+        "case $1 in ping) echo 'Slurmctld(primary) at login is UP' ;;\n"
+        "*) echo 'MaxArraySize            = 1001' ;; esac\n"
+    )
     (down / "sbatch").write_text(f"#!/bin/sh\necho sbatch >>{cli.folder}/calls\necho 7\n")
     assert cli.json("submit", "wk")["submitted_jobs"] == [0]
     assert cli.json("submit", "wk")["submitted_jobs"] == []

@@ -123,9 +123,9 @@ def node_processes(folder: Path) -> list[int]:
                 argv = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if b"item" in argv and any(str(folder).encode() in a for a in argv):
-                if not argv[0].endswith(b"bash"):
-                    found.append(int(entry.name))
+            below = any(str(folder).encode() in word for word in argv)
+            if below and b"item" in argv and not argv[0].endswith(b"bash"):
+                found.append(int(entry.name))
     return found
 
 

@@ -26,10 +26,10 @@ from jobstores.errors import (
 )
 from jobstores.generations import IdRange
 from jobstores.lease import acquire
+from jobstores.outcomes import outcome
 from jobstores.packs import read_item
 from jobstores.records import RunState
 from jobstores.references import put_reference, resolve
-from jobstores.outcomes import outcome
 from jobstores.segments import exists, fence_key, segment_key
 from jobstores.workflow_store import WorkflowStore
 from tests.jobstores.store_doubles import FakeClock, HookedPort

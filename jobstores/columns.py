@@ -10,21 +10,18 @@ kind     Zarr type, codec     data, as written and as read
 "int"    int64, zstd          integers; NumPy int64 array
 "float"  float64, zstd        numbers; NumPy float64 array
 "bool"   bool, zstd           NumPy bool array
-"u1"     uint8, gzip          bytes or integers; NumPy uint8 array
 "string" string, zstd         list of text
 "json"   string, zstd         list of values (see `jobstores.values`); with
                               `encoded`, of the JSON texts that stand for them
 ======== ==================== ==========================================
 
-The zstd and gzip frames carry checksums. Nothing written is durable until the port's
-`sync_tree`. Importing this module imports neither Zarr nor NumPy, and
-`read_bytes_column` needs neither.
+The zstd frames carry checksums, and every chunk is written, also one that consists of
+the fill value: so damage and a missing chunk are noticed. Nothing written is durable
+until the port's `sync_tree`. Importing this module imports neither Zarr nor NumPy.
 """
 
 from __future__ import annotations
 
-import json
-import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Sequence, Tuple
 
@@ -49,14 +46,12 @@ _DTYPES = {
     "int": "int64",
     "float": "float64",
     "bool": "bool",
-    "u1": "uint8",
     "string": "string",
     "json": "string",
 }
 KINDS = tuple(_DTYPES)
-_ACCEPTED = {"int": "iu", "float": "fiu", "bool": "b", "u1": "iu"}  # kinds of NumPy dtypes
+_ACCEPTED = {"int": "iu", "float": "fiu", "bool": "b"}  # kinds of NumPy dtypes
 _GROUP = b'{"zarr_format":3,"node_type":"group","attributes":{}}'
-_GZIP_FRAME = 31  # zlib's "wbits" for one gzip frame
 
 Column = Tuple[str, Any]
 
@@ -130,7 +125,8 @@ def read_column(port: ObjectPort, ref: ColumnRef, *, encoded: bool = False) -> A
 
     Raises:
         NotFoundError: there is no such column.
-        CorruptError: it is damaged, or not what the reference says.
+        CorruptError: it is damaged, a chunk is missing, or it is not what the
+            reference says.
     """
     array = open_array(port, ref)
     try:
@@ -161,7 +157,7 @@ def open_array(port: ObjectPort, ref: ColumnRef) -> zarr.Array[Any]:
 
     try:
         array = zarr.open_array(
-            PortStore(port, ref.key, read_only=True), mode="r", zarr_format=3
+            PortStore(port, ref.key, read_only=True, whole=True), mode="r", zarr_format=3
         )
     except JobStoreError:
         raise
@@ -178,51 +174,6 @@ def open_array(port: ObjectPort, ref: ColumnRef) -> zarr.Array[Any]:
             f" {ref.length} rows of {_DTYPES[ref.kind]} were expected",
         )
     return array
-
-
-def read_bytes_column(port: ObjectPort, ref: ColumnRef) -> bytes:
-    """A "u1" column, one byte a row, decoded by the standard library alone.
-
-    Raises:
-        NotFoundError: there is no such column.
-        CorruptError: it is damaged, or not what the reference says.
-    """
-    if ref.kind != "u1":
-        raise ValueError(f"a column of kind {ref.kind!r} has no plain bytes: {ref.key}")
-    try:
-        rows, fill = _bytes_layout(json.loads(port.get(f"{ref.key}/zarr.json")), ref.length)
-        pieces = [
-            _bytes_chunk(port, f"{ref.key}/c/{number}", rows, fill)
-            for number in range(-(-ref.length // rows))
-        ]
-    except (ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
-        raise _damaged(port, ref.key, str(error) or repr(error)) from error
-    return b"".join(pieces)[: ref.length]
-
-
-def _bytes_layout(document: Any, length: int) -> Tuple[int, int]:
-    """Rows of a chunk, and the byte that missing chunks consist of."""
-    codecs = [codec["name"] for codec in document["codecs"]]
-    (chunk_rows,) = document["chunk_grid"]["configuration"]["chunk_shape"]
-    fill = document["fill_value"]
-    found = (document["zarr_format"], document["data_type"], document["shape"], codecs)
-    expected = (3, "uint8", [length], ["bytes", "gzip"])
-    if found != expected or document["chunk_key_encoding"]["name"] != "default":
-        raise ValueError(f"its zarr.json says {found}, expected {expected}")
-    if type(chunk_rows) is not int or chunk_rows < 1 or type(fill) is not int:
-        raise ValueError(f"chunks of {chunk_rows!r} rows, fill value {fill!r}")
-    return chunk_rows, fill
-
-
-def _bytes_chunk(port: ObjectPort, key: str, rows: int, fill: int) -> bytes:
-    try:
-        data = port.get(key)
-    except NotFoundError:
-        return bytes([fill]) * rows
-    chunk = zlib.decompress(data, _GZIP_FRAME)
-    if len(chunk) != rows:
-        raise ValueError(f"{key} holds {len(chunk)} rows, expected {rows}")
-    return chunk
 
 
 def _damaged(port: ObjectPort, key: str, what: str) -> CorruptError:
@@ -244,20 +195,20 @@ def _write_array(
     port: ObjectPort, key: str, data: NDArray[Any], kind: str, chunk_rows: int
 ) -> ColumnRef:
     import zarr
-    from zarr.codecs import GzipCodec, ZstdCodec
+    from zarr.codecs import ZstdCodec
     from zarr.errors import ContainsArrayError
 
     from jobstores.zarr_adapter import PortStore
 
-    codec = GzipCodec(level=5) if kind == "u1" else ZstdCodec(level=3, checksum=True)
     try:
         array = zarr.create_array(
             PortStore(port, key),
             shape=data.shape,
             dtype=_DTYPES[kind],
             chunks=(max(1, min(chunk_rows, len(data))),),
-            compressors=codec,
+            compressors=ZstdCodec(level=3, checksum=True),
             zarr_format=3,
+            config={"write_empty_chunks": True},
         )
     except ContainsArrayError as error:
         raise AlreadyExistsError(
@@ -297,8 +248,6 @@ def _texts(name: str, data: Sequence[str]) -> NDArray[Any]:
 def _numbers(name: str, kind: str, data: Any) -> NDArray[Any]:
     import numpy as np
 
-    if isinstance(data, (bytes, bytearray)):
-        data = np.frombuffer(data, np.uint8)
     try:
         array = np.asarray(data)
     except ValueError as error:

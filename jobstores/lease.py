@@ -1,10 +1,10 @@
 """The lease: one process at a time writes the base.
 
-A lease is a segment `lease/N` that its holder claims by creating it and renews
-by appending beats; the highest N counts. Nobody removes another's: who finds the
-highest one released, its holder proven dead, or silent for long enough by its
-own clock, claims the next number. The lease saves work; the safety of the data
-rests on create-only commits.
+A lease is a segment `lease/N` that its holder claims by creating it, complete with
+the record that says who it is, and renews by appending beats; the highest N counts.
+Nobody removes another's: who finds the highest one released, its holder proven dead,
+or silent for long enough by its own clock, claims the next number. The lease saves
+work; the safety of the data rests on create-only commits.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Callable, Self
@@ -24,8 +25,8 @@ from jobstores.errors import (
     NotFoundError,
 )
 from jobstores.process_identity import identity, proven_alive, proven_dead
-from jobstores.records import Record, parse_records
-from jobstores.segments import SegmentWriter
+from jobstores.records import Record, encode_record, parse_records
+from jobstores.segments import SegmentWriter, append_serialised
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -132,9 +133,9 @@ class Lease:
             self._writer.sync()
             self._last_beat = begun
 
-    def _start(self) -> None:
-        holder = {"t": "holder", "at": _now_us(), "nonce": secrets.token_hex(8)}
-        self._record({**holder, **identity()})
+    def _start(self, claimed: float) -> None:
+        """Hold it, since `claimed` by the boot-time clock."""
+        self._last_beat = claimed
         if self._timing.beat_in_background:
             self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
             self._thread.start()
@@ -189,13 +190,25 @@ def _numbers(port: ObjectPort) -> list[int]:
 
 
 def _take(port: ObjectPort, number: int, timing: LeaseTiming) -> Lease | None:
+    """Claim a number; None if it is taken.
+
+    The name appears with the holder's record in it, so that the death of a holder can
+    be proven whenever it comes.
+    """
+    nonce = secrets.token_hex(8)
+    holder = {"t": "holder", "at": _now_us(), "nonce": nonce, **identity()}
+    claimed = timing.boottime()
     try:
-        handle = port.create_segment(_key(number))
+        port.put(_key(number), encode_record(0, holder), create=True)
+        handle = port.append_segment(_key(number))
     except AlreadyExistsError:
         return None
-    lease = Lease(port, number, SegmentWriter(handle), timing)
+    except JobStoreError:
+        _withdraw(port, number, nonce)
+        raise
+    lease = Lease(port, number, SegmentWriter(handle, first_seq=1), timing)
     try:
-        lease._start()  # noqa: SLF001 - this module's own
+        lease._start(claimed)  # noqa: SLF001 - this module's own
         if max(_numbers(port)) > number:  # ours was the number of one long removed
             lease.release()
             return None
@@ -203,6 +216,14 @@ def _take(port: ObjectPort, number: int, timing: LeaseTiming) -> Lease | None:
         lease.release()
         raise
     return lease
+
+
+def _withdraw(port: ObjectPort, number: int, nonce: str) -> None:
+    """Release what a claim that failed may have left: its holder lives on."""
+    with suppress(JobStoreError):
+        records = parse_records(_read(port, _key(number))).records
+        if records and records[0].get("nonce") == nonce:
+            append_serialised(port, _key(number), {"t": "released", "at": _now_us()})
 
 
 def _free_or_holder(

@@ -139,8 +139,12 @@ def _sweep_level(port: ObjectPort, prefix: str, keys: set[str], limit: float) ->
     if prefix in keys:
         return 0
     if not any(key.startswith(prefix + "/") for key in keys):
-        if any(not _older(port, key, limit) for key in port.walk(prefix)):
+        found = list(port.walk(prefix))
+        if any(not _older(port, key, limit) for key in found):
             return 0
+        for key in found:
+            if key.endswith("/zarr.json"):  # first: to a late reader the column is gone,
+                port.delete(key)  # not damaged
         port.delete_tree(prefix)
         return 1
     removed = 0

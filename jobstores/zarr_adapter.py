@@ -2,7 +2,8 @@
 
 Keys of the zarr store are keys of the port below a prefix. Writes are not durable
 until `sync_tree`. Calls are made one after the other, in the order in which zarr
-asks; the port's errors pass through as they are.
+asks; the port's errors pass through as they are. Zarr takes a chunk that is not there
+for one of nothing but fill values; where all were written (`whole`) it is damage.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import default_buffer_prototype
 
-from jobstores.errors import AlreadyExistsError, NotFoundError
+from jobstores.errors import AlreadyExistsError, CorruptError, NotFoundError
 from jobstores.keys import join
 
 if TYPE_CHECKING:
@@ -26,33 +27,44 @@ if TYPE_CHECKING:
 
     from zarr.core.buffer import Buffer, BufferPrototype
 
+    from jobstores.errors import JobStoreError
     from jobstores.port import ObjectPort
 
 
 class PortStore(Store):
-    """The keys of a port below a prefix, for zarr."""
+    """The keys of a port below a prefix, for zarr.
+
+    whole: it is one array, every chunk of which was written: a missing one raises
+        CorruptError, or NotFoundError if the array was removed meanwhile.
+    """
 
     supports_writes = True
     supports_deletes = True
     supports_listing = True
 
     def __init__(
-        self, port: ObjectPort, prefix: str = "", *, read_only: bool = False
+        self,
+        port: ObjectPort,
+        prefix: str = "",
+        *,
+        read_only: bool = False,
+        whole: bool = False,
     ) -> None:
         super().__init__(read_only=read_only or port.read_only)
         self.port = port
         self.prefix = prefix
+        self.whole = whole
 
     def with_read_only(self, read_only: bool = False) -> Self:
         """The same keys, for reading alone or for writing too."""
-        return type(self)(self.port, self.prefix, read_only=read_only)
+        return type(self)(self.port, self.prefix, read_only=read_only, whole=self.whole)
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, PortStore)
             and self.port is other.port
             and self.prefix == other.prefix
-            and self.read_only == other.read_only
+            and (self.read_only, self.whole) == (other.read_only, other.whole)
         )
 
     def __hash__(self) -> int:
@@ -84,8 +96,15 @@ class PortStore(Store):
         try:
             data = self.port.get(name, start, stop)
         except NotFoundError:
+            if self.whole and key.startswith("c/"):
+                raise self._incomplete(key) from None
             return None
         return (prototype or default_buffer_prototype()).buffer.from_bytes(data)
+
+    def _incomplete(self, key: str) -> JobStoreError:
+        if self.port.stat(self._key("zarr.json")) is None:
+            return NotFoundError(f"{self}: the column was removed while it was read")
+        return CorruptError(f"{self}: the column is damaged: its chunk {key} is missing")
 
     async def get_partial_values(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from jobstores.errors import (
     JobStoreError,
     NotFoundError,
     ReadOnlyError,
+    UnavailableError,
     UnsupportedError,
 )
 from jobstores.open import open_port
@@ -30,6 +33,9 @@ from schedulers import load
 
 if TYPE_CHECKING:
     from schedulers.port import Scheduler
+
+
+MOST_NAMED = 5  # workflows that an error message names
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +68,37 @@ def open_workflow(path: str | Path, config: Config | None = None) -> OpenWorkflo
     try:
         store = WorkflowStore(open_port(str(target)))
     except NotFoundError as error:
-        raise NotAWorkflowError(f"{path}: not a workflow: {error}") from error
+        raise NotAWorkflowError(_why_none(target)) from error
     except JobStoreError as error:
         raise translate(error) from error
+    except OSError as error:
+        raise StorageError(f"cannot open {target}: {error.strerror or error}") from error
     return OpenWorkflow(store, str(target), config or load_config())
+
+
+def _why_none(target: Path) -> str:
+    """What is at a path instead of a workflow, and what was perhaps meant."""
+    if not os.path.lexists(target):
+        return f"{target}: there is nothing of that name."
+    if target.is_file():
+        text = f"{target} is a file, not a workflow (a directory, or the zip file of one)."
+        if target.suffix in (".yaml", ".yml", ".json"):
+            text += (
+                f" To make a workflow of a template: hpcflow go {shlex.quote(str(target))}"
+            )
+        return text
+    if not target.is_dir():
+        return f"{target} is not a workflow, nor a directory."
+    text = f"{target} is a directory, but not a workflow: it has no store.json."
+    try:
+        inside = sorted(p.parent.name for p in target.glob("*/store.json"))
+    except OSError:
+        inside = []
+    if inside:
+        listed = ", ".join(shlex.quote(name) for name in inside[:MOST_NAMED])
+        more = f" and {len(inside) - MOST_NAMED} more" if len(inside) > MOST_NAMED else ""
+        text += f" Workflows in it: {listed}{more}."
+    return text
 
 
 def node_program() -> NodeSettings:
@@ -77,7 +110,12 @@ def translate(error: JobStoreError) -> Exception:
     """A job store's error as the one of ours that a user can act on."""
     if isinstance(error, BusyError):
         return BusyWorkflowError(f"another command is changing this workflow: {error}")
-    if isinstance(error, ReadOnlyError | CorruptError | UnsupportedError):
+    if isinstance(error, CorruptError):
+        return StorageError(
+            f"{error}. It was changed or cut short after it was written: take the "
+            "workflow from a backup or an archive."
+        )
+    if isinstance(error, ReadOnlyError | UnsupportedError | UnavailableError):
         return StorageError(str(error))
     if isinstance(error, NotFoundError):
         return NotAWorkflowError(str(error))

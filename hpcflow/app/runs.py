@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.errors import NoSuchPartError
-from jobstores.errors import NotFoundError
+from hpcflow.report.item_runs import item_runs
+from hpcflow.submit.reconcile import job_views
+from jobstores.errors import JobStoreError, NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hpcflow.report.data import Failure
     from jobstores.view import View
     from jobstores.workflow_store import WorkflowStore
+
+
+TAIL_BYTES = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,76 @@ class RunLog:
     text: bytes
 
 
-def command_text(store: WorkflowStore, task: str, action: int) -> str:
+@dataclass(frozen=True, slots=True)
+class FailureDetails:
+    """What helps to understand a failure.
+
+    inputs: what varies among the task's elements, else all. command: with the plain
+    values among them put in. tail: the last lines written, None where no output is known.
+    job_output: what the job item itself wrote, where that is not empty.
+    """
+
+    inputs: dict[str, Any]
+    command: str
+    tail: str | None
+    job_output: str | None
+
+
+def explain(
+    store: WorkflowStore, root: str, failure: Failure, tail_lines: int
+) -> FailureDetails:
+    """What helps to understand a failure."""
+    from hpcflow.results.table import ResultsReader
+
+    reader = ResultsReader(store)
+    task = reader.task_index(failure.task)
+    names = reader.names(task)[0]
+    inputs = {name: reader.input(task, name)[failure.element] for name in names}
+    varying = [name for name in names if reader.varies(task, name)]
+    text = _command_text(store, failure.task, failure.action)
+    item = f"logs/{failure.submission}/{failure.job}/{failure.item}.out"
+    job_output = store.port.path(item) if _size(store, item) else None
+    return FailureDetails(
+        inputs={name: inputs[name] for name in varying or names},
+        command=_PARAMETER.sub(lambda match: _plain(match, inputs), text),
+        tail=_tail(store, root, failure, tail_lines),
+        job_output=job_output,
+    )
+
+
+_PARAMETER = re.compile(r"<<parameter:(\w+)>>")
+_PLAIN = re.compile(r"[\w.+:/-]{1,60}", re.ASCII)
+
+
+def _plain(match: re.Match[str], inputs: Mapping[str, Any]) -> str:
+    """A value that means itself in any shell text; else the form as it stands."""
+    value = inputs.get(match[1])
+    if getattr(value, "ndim", None) == 0:  # a NumPy number
+        value = value.item()  # type: ignore[union-attr]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return match[0]
+    return str(value) if _PLAIN.fullmatch(str(value)) else match[0]
+
+
+def _size(store: WorkflowStore, key: str) -> int:
+    found = store.port.stat(key)
+    return found.size if found is not None else 0
+
+
+def _tail(store: WorkflowStore, root: str, failure: Failure, lines: int) -> str | None:
+    """The last lines of a run's output, which may be in an archive."""
+    log = failure.log
+    if log is None:
+        return None
+    key = log.path[len(root) + 1 :]
+    try:
+        data = store.port.get(key, max(log.start, log.end - TAIL_BYTES), log.end)
+    except JobStoreError:
+        return ""
+    return "\n".join(data.decode(errors="replace").splitlines()[-lines:])
+
+
+def _command_text(store: WorkflowStore, task: str, action: int) -> str:
     """What an action executes: its commands, or the name of its script."""
     base = store.base()
     names = [t["name"] for t in base.info["tasks"]]
@@ -43,18 +121,16 @@ def read_log(store: WorkflowStore, task: str, element: int, action: int) -> RunL
     """
     view = store.view()
     run = _run_id(view.base.info["tasks"], task, element, action)
-    place = _log_in_tail(view, run) or _log_in_base(store, view, run)
-    if place is None:
-        raise NoSuchPartError(
-            f"{task}, element {element}: this run has not ended, so its output is not "
-            "indexed yet; or it was never started"
-        )
-    key, start, end = place
+    key, start, end = (
+        _log_in_tail(view, run)
+        or _log_in_base(store, view, run)
+        or _log_of_running(store, view, run, task, element)
+    )
     try:
-        text = store.port.get(key, start, end) if end > start else b""
+        text = store.port.get(key, start, end) if end is None or end > start else b""
     except NotFoundError:
         text = b""
-    return RunLog(store.port.path(key) or key, start, end, text)
+    return RunLog(store.port.path(key) or key, start, start + len(text), text)
 
 
 def _run_id(tasks: list[dict[str, Any]], name: str, element: int, action: int) -> int:
@@ -71,6 +147,60 @@ def _run_id(tasks: list[dict[str, Any]], name: str, element: int, action: int) -
     raise NoSuchPartError(
         f"no task {name!r}; there is {', '.join(t['name'] for t in tasks)}"
     )
+
+
+def _log_of_running(
+    store: WorkflowStore, view: View, run: int, task: str, element: int
+) -> tuple[str, int, int | None]:
+    """Where a run that has not ended writes to.
+
+    Raises:
+        NoSuchPartError: it was not started, or which output is its own can't be told.
+    """
+    where = f"{task}, element {element}"
+    for item, decision in view.tail.items():
+        if decision is None:
+            continue
+        record = decision.records.get(run)
+        if record is not None:
+            raise NoSuchPartError(_why_no_output(where, record))
+        if run not in decision.running:
+            continue
+        folder = f"logs/{item.submission}/{item.job}"
+        start = f"{item.item}.{decision.attempt}."
+        names = [n for n in store.port.list(folder) if n.startswith(start)]
+        if len(names) != 1:
+            raise NoSuchPartError(
+                f"{where} has not ended; until then its output is in one of "
+                f"{store.port.path(folder) or folder}/{start}*.log"
+            )
+        ends = [r["log"][2] for r in decision.records.values() if r.get("log")]
+        return f"{folder}/{names[0]}", max(ends, default=0), None
+    raise NoSuchPartError(_why_not_started(store, view, run, where))
+
+
+def _why_not_started(store: WorkflowStore, view: View, run: int, where: str) -> str:
+    """A run without any record; those of a killed item may have begun all the same."""
+    for job in job_views(store.port, view):
+        for number in range(job.num_items if job.id is not None else 0):
+            runs = item_runs(store.port, job.submission, job.record["index"], number)
+            if run in runs:
+                index = job.record["index"]
+                key = f"logs/{job.submission}/{index}"
+                folder = store.port.path(key) or key
+                return (
+                    f"{where}: no start is recorded. It belongs to item {number} of job "
+                    f"{index} ({job.record['scheduler']} {job.id}), which writes to "
+                    f"{folder}/{number}.out and {number}.*.log there."
+                )
+    return f"{where} is not submitted: it has written nothing."
+
+
+def _why_no_output(where: str, record: Mapping[str, Any]) -> str:
+    words = {"skip": "was skipped", "defer": "was left for later"}
+    said = words.get(record["t"], "kept no output")
+    why = record.get("why")
+    return f"{where} {said}{f': {why}' if why else ''}."
 
 
 def _log_in_tail(view: View, run: int) -> tuple[str, int, int] | None:

@@ -42,6 +42,9 @@ class Tasks:
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._reader.task_names]
 
+    def __repr__(self) -> str:
+        return f"<tasks: {', '.join(self._reader.task_names)}>"
+
 
 class Task:
     """One task of a workflow."""
@@ -82,6 +85,9 @@ class Elements(Sequence["Element"]):
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
         return Element(self._reader, self._task, range(len(self))[index])
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} elements of {self._reader.task_names[self._task]!r}>"
 
 
 class Element:

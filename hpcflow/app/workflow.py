@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpcflow.app.context import OpenWorkflow, node_program, open_workflow, translate
-from hpcflow.errors import StorageError
+from hpcflow.errors import BusyWorkflowError, StorageError, SubmissionError
 from jobstores.errors import JobStoreError
+from schedulers.errors import SchedulerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hpcflow.app.config import Config
-    from hpcflow.app.runs import RunLog
+    from hpcflow.app.runs import FailureDetails, RunLog
     from hpcflow.app.tasks import Tasks
-    from hpcflow.report.data import WorkflowStatus
+    from hpcflow.report.data import Failure, WorkflowStatus
     from hpcflow.results.table import Table
     from hpcflow.submit.context import SubmitContext
     from hpcflow.submit.submit import SubmitReport
@@ -103,6 +105,7 @@ class Workflow:
         """
         from hpcflow.submit.submit import submit_workflow
 
+        self._writable("submitted")
         with _translated():
             return submit_workflow(self._opened.store, self._submit_context(scheduler))
 
@@ -161,8 +164,9 @@ class Workflow:
             longest = LONGEST_POLL_S if local else LONGEST_CLUSTER_POLL_S
             pause = min(longest, max(pause * 1.3, 4 * (time.monotonic() - began)))
             time.sleep(pause)
-        if status.jobs and not self._opened.store.port.read_only:
-            self.fold()
+        if status.jobs and self._why_read_only() is None:
+            with suppress(BusyWorkflowError):  # then another command folds it
+                self.fold()
         return status
 
     def fold(self) -> FoldReport:
@@ -194,18 +198,19 @@ class Workflow:
             index = len(reader.task_names) - 1 if task is None else reader.task_index(task)
             return reader.table(index)
 
-    def command_text(self, task: str, action: int) -> str:
-        """What an action of a task executes, as the template says it."""
-        from hpcflow.app.runs import command_text
+    def explain(self, failure: Failure, tail_lines: int = 20) -> FailureDetails:
+        """More of a failure that `status` lists: its inputs, command and output."""
+        from hpcflow.app.runs import explain
 
         with _translated():
-            return command_text(self._opened.store, task, action)
+            return explain(self._opened.store, self._opened.root, failure, tail_lines)
 
     def log(self, task: str, element: int, action: int = 0) -> RunLog:
         """What the run of one element wrote.
 
         Raises:
-            NoSuchPartError: there is no such run, or it has not ended.
+            NoSuchPartError: there is no such run, or it has written nothing that can
+                be told from others' output; the message says which.
         """
         from hpcflow.app.runs import read_log
 
@@ -233,7 +238,7 @@ class Workflow:
         """
         from hpcflow.app.archive import zip_workflow
 
-        self._writable("zipped again")
+        self._writable("zipped")
         target = (
             Path(path) if path is not None else self.path.with_name(f"{self.path.name}.zip")
         )
@@ -241,10 +246,19 @@ class Workflow:
             return zip_workflow(self._opened, target, scratch=scratch)
 
     def _writable(self, done: str) -> None:
+        why = self._why_read_only()
+        if why is not None:
+            raise StorageError(f"{self.path} {why}, so it can't be {done}.")
+
+    def _why_read_only(self) -> str | None:
         if self._opened.store.port.read_only:
-            raise StorageError(
-                f"{self.path} is an archive and cannot be {done}: `hpcflow unzip` it first."
+            return "is an archive, which is only read: unpack it with `hpcflow unzip`"
+        if self.path.is_dir() and not os.access(self.path, os.W_OK | os.X_OK):
+            return (
+                "can't be written by you (show, results and logs work: its owner or "
+                "the file system lets you read only)"
             )
+        return None
 
     def __repr__(self) -> str:
         return f"Workflow({str(self.path)!r})"
@@ -256,3 +270,5 @@ def _translated() -> Iterator[None]:
         yield
     except JobStoreError as error:
         raise translate(error) from error
+    except SchedulerError as error:
+        raise SubmissionError(str(error)) from error

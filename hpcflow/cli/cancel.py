@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hpcflow.cli import options
+from hpcflow.cli.words import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,8 @@ def command(workflow: Path, *, as_json: bool) -> None:
         return
     for scheduler, ids in asked.items():
         click.echo(
-            f"{scheduler}: asked to end {len(ids)} job{'' if len(ids) == 1 else 's'}"
+            f"{scheduler}: asked to end {count(len(ids), 'job')} ({', '.join(ids[:10])}"
+            f"{', ...' if len(ids) > 10 else ''})"
         )
     if not asked:
         click.echo("no job is waiting or running")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hpcflow.cli import options
+from hpcflow.cli.words import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +32,7 @@ def command(template: Path, variables: dict[str, str], *, as_json: bool) -> int:
         for problem in problems:
             click.echo(str(problem))
         if errors:
-            plural = "" if errors == 1 else "s"
-            click.echo(f"hpcflow: {errors} problem{plural} in {template}", err=True)
+            click.echo(f"hpcflow: {count(errors, 'problem')} in {template}", err=True)
         else:
             click.echo(f"{template}: no problems")
     return 3 if errors else 0

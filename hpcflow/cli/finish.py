@@ -9,6 +9,7 @@ import click
 
 from hpcflow.cli.live import LiveView
 from hpcflow.cli.render import failure_lines, status_lines
+from hpcflow.cli.words import typed_path
 from hpcflow.report.data import Phase
 from hpcflow.report.document import status_document
 
@@ -18,17 +19,31 @@ if TYPE_CHECKING:
 
 EXIT_NOT_ALL_WELL = 1
 EXIT_GAVE_UP = 8
+EXIT_INTERRUPTED = 130
 
 
 def follow(workflow: Workflow, *, timeout: float | None, as_json: bool, quiet: bool) -> int:
     """Wait with a live view, print the last state, return the exit code."""
-    with LiveView(quiet=quiet or as_json) as view:
-        status = workflow.wait(timeout_s=timeout, each=view.update)
+    where = typed_path(str(workflow.path))
+    try:
+        with LiveView(quiet=quiet or as_json) as view:
+            status = workflow.wait(timeout_s=timeout, each=view.update)
+    except KeyboardInterrupt:
+        message = (
+            "you stopped waiting; the workflow's jobs go on. "
+            f"Look again: hpcflow show {where} --watch; end them: hpcflow cancel {where}"
+        )
+        click.echo(f"hpcflow: {message}", err=True)
+        if as_json:
+            error = {"kind": "interrupted", "message": message}
+            click.echo(json.dumps({"format": 1, "error": error}))
+        return EXIT_INTERRUPTED
     print_status(workflow, status, as_json=as_json, quiet=quiet)
     if not status.settled:
         if not as_json:
             click.echo(
-                f"hpcflow: gave up waiting after {timeout:g} s; the workflow goes on",
+                f"hpcflow: gave up waiting after {timeout:g} s; the workflow goes on. "
+                f"Wait again: hpcflow wait {where}",
                 err=True,
             )
         return EXIT_GAVE_UP
@@ -49,6 +64,6 @@ def print_status(
         return
     if not quiet:
         click.echo("\n".join(status_lines(status)))
-    lines = failure_lines(status, workflow.command_text)
+    lines = failure_lines(status, workflow.explain)
     if lines:
         click.echo("\n".join(lines))

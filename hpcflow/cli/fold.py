@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hpcflow.cli import options
+from hpcflow.cli.words import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,6 @@ def command(workflow: Path, *, as_json: bool) -> None:
         click.echo(json.dumps(document))
         return
     click.echo(
-        f"folded {report.runs} runs of {report.items} job items; "
-        f"packed {len(report.packed)} finished jobs"
+        f"folded {count(report.runs, 'run')} of {count(report.items, 'job item')}; "
+        f"packed {count(len(report.packed), 'finished job')}"
     )

@@ -10,6 +10,8 @@ import click
 
 from hpcflow.cli import options
 from hpcflow.cli.submit import print_plan, submit
+from hpcflow.cli.words import typed_path
+from hpcflow.errors import SubmissionError
 
 
 @click.command("go")
@@ -49,6 +51,11 @@ def command(
         finally:
             shutil.rmtree(scratch)
     workflow = Workflow.make(template, path=path, variables=variables, name=name)
-    return submit(
-        workflow, scheduler, wait=wait, timeout=timeout, as_json=as_json, quiet=quiet
-    )
+    try:
+        return submit(
+            workflow, scheduler, wait=wait, timeout=timeout, as_json=as_json, quiet=quiet
+        )
+    except SubmissionError as error:
+        where = typed_path(str(workflow.path))
+        error.add_note(f"The workflow is made; to try again: hpcflow submit {where}")
+        raise

@@ -11,7 +11,7 @@ from hpcflow.cli import options
 
 
 @click.command("logs")
-@click.argument("workflow", type=click.Path(path_type=Path))
+@click.argument("workflow", type=click.Path(path_type=Path, readable=False))
 @click.argument("task")
 @click.argument("element", type=int, default=0)
 @click.option(

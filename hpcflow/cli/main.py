@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -34,8 +35,30 @@ COMMANDS = {
 }
 
 
+class _ReaderGoneError(Exception):
+    """Nobody reads stdout any more."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are modules, imported when they are called."""
+
+    # click itself would exit with 1 when the reader of stdout is gone.
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """As click's; this is what prints --help."""
+        try:
+            return super().make_context(*args, **options)
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error
+        return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names, in the order in which one uses them."""
@@ -87,37 +110,96 @@ def group() -> None:
     """Parameter studies and simulation workflows on HPC clusters."""
 
 
+# What the machine, and not hpcflow, is to blame for.
+_OF_THE_MACHINE = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO),
+        *(errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    )
+)
+EXIT_STORAGE = 7
+EXIT_DEFECT = 70
+EXIT_INTERRUPTED = 130
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code. Every expected error is one message."""
+    """Run a command; return its exit code. Every error is one message."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
     try:
         result = group.main(args=arguments, prog_name="hpcflow", standalone_mode=False)
+        sys.stdout.flush()
+    except _ReaderGoneError:
+        return _reader_gone()
+    except BrokenPipeError:
+        return _reader_gone()
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
-        return 130
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("hpcflow: interrupted", err=True)
+        return EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
+        if as_json:
+            _print_document("usage", error.format_message())
         return error.exit_code
     except HpcflowError as error:
-        _report(error.kind, str(error), as_json="--json" in arguments)
+        notes = getattr(error, "__notes__", ())
+        _report(error.kind, "\n".join((str(error), *notes)), as_json=as_json)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader (such as `head`) has enough; nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except Exception as error:  # noqa: BLE001 - the last resort: nobody gets a traceback
+        return _unexpected(error, as_json=as_json)
     return result if isinstance(result, int) else 0
+
+
+def _reader_gone() -> int:
+    """The reader (such as `head`) has enough; nothing is wrong."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _unexpected(error: Exception, *, as_json: bool) -> int:
+    if os.environ.get("HPCFLOW_DEBUG"):
+        raise error
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        _report("storage", str(error), as_json=as_json)
+        return EXIT_STORAGE
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    message = (
+        f"this is a defect of hpcflow: {what} ({_kept_traceback()}; please report it "
+        "with what you typed)"
+    )
+    _report("defect", message, as_json=as_json)
+    return EXIT_DEFECT
+
+
+def _kept_traceback() -> str:
+    """Write the traceback to a file; say where, or how else to get it."""
+    import tempfile
+    import traceback
+
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="hpcflow-defect-", suffix=".txt", delete=False
+        ) as file:
+            file.write(f"hpcflow {__version__}\n{sys.argv!r}\n{traceback.format_exc()}")
+    except OSError:
+        return "HPCFLOW_DEBUG=1 shows where"
+    return f"where: {file.name}"
 
 
 def _report(kind: str, message: str, *, as_json: bool) -> None:
     click.echo(f"hpcflow: {message}", err=True)
     if as_json:
-        document: dict[str, Any] = {
-            "format": 1,
-            "error": {"kind": kind, "message": message},
-        }
+        _print_document(kind, message)
+
+
+def _print_document(kind: str, message: str) -> None:
+    document: dict[str, Any] = {"format": 1, "error": {"kind": kind, "message": message}}
+    try:
         click.echo(json.dumps(document))
+    except BrokenPipeError:
+        _reader_gone()
 
 
 def entry() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hpcflow.cli import options
-from hpcflow.cli.render import nearest_path
+from hpcflow.cli.words import nearest_path
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,14 @@ from pathlib import Path
 import click
 
 workflow = click.argument(
-    "workflow", type=click.Path(path_type=Path), metavar="[WORKFLOW]", default="."
+    "workflow",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="[WORKFLOW]",
+    default=".",
 )
-template = click.argument("template", type=click.Path(path_type=Path), metavar="TEMPLATE")
+template = click.argument(
+    "template", type=click.Path(path_type=Path, readable=False), metavar="TEMPLATE"
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print only what was asked for.")
 path = click.option(
@@ -18,9 +23,24 @@ path = click.option(
     help="The workflow's directory  [default: NAME_<date>_<time> here].",
 )
 name = click.option("--name", help="The workflow's name, instead of the template's.")
+
+
+def _known_scheduler(
+    _context: click.Context, _parameter: click.Parameter, name: str | None
+) -> str | None:
+    """Refused here, before anything is made."""
+    from schedulers import ADAPTERS
+
+    if name is not None and name not in ADAPTERS:
+        names = ", ".join(sorted(ADAPTERS))
+        raise click.BadParameter(f"there is no scheduler {name!r}; there are: {names}")
+    return name
+
+
 scheduler = click.option(
     "--scheduler",
     metavar="NAME",
+    callback=_known_scheduler,
     help="For tasks whose resources name none  [default: the configuration's].",
 )
 dry_run = click.option(
@@ -30,7 +50,7 @@ dry_run = click.option(
 )
 timeout = click.option(
     "--timeout",
-    type=float,
+    type=click.FloatRange(min=0),
     metavar="SECONDS",
     help="Give up waiting after so long (exit code 8).",
 )

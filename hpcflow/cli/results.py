@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hpcflow.cli import options
+from hpcflow.cli.render import plain, value_text
+from hpcflow.cli.words import count
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from hpcflow.results.table import Table
@@ -45,9 +48,24 @@ def command(
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.columns)
-        writer.writerows(table.rows())
+        writer.writerows(_csv_rows(table))
     else:
         _print_text(table)
+
+
+def _csv_rows(table: Table) -> Iterator[tuple[Any, ...]]:
+    """Rows whose lists, maps and arrays are JSON."""
+    columns = [column.tolist() for column in table.columns.values()]
+    for cells, column in zip(table.columns.values(), columns, strict=True):
+        if cells.dtype == object:
+            column[:] = map(_csv_cell, column)
+    return zip(*columns, strict=True)
+
+
+def _csv_cell(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return json.dumps(value, default=plain)
 
 
 def _print_json(table: Table) -> None:
@@ -68,7 +86,7 @@ def _print_json(table: Table) -> None:
 
 def _print_text(table: Table) -> None:
     shown = [
-        [_cell(value) for value in row]
+        [value_text(value, CELL_WIDTH) for value in row]
         for row, _ in zip(table.rows(), range(SHOWN_ROWS), strict=False)
     ]
     rows = [list(table.columns), *shown]
@@ -77,13 +95,6 @@ def _print_text(table: Table) -> None:
         click.echo("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)).rstrip())
     if len(table) > SHOWN_ROWS:
         click.echo(
-            f"... {len(table) - SHOWN_ROWS} more rows; --csv or --json prints all", err=True
+            f"... {count(len(table) - SHOWN_ROWS, 'more row')}; --csv or --json prints all",
+            err=True,
         )
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    text = f"{value:.10g}" if isinstance(value, float) else str(value)
-    text = text.replace("\n", "\\n")
-    return text if len(text) <= CELL_WIDTH else text[: CELL_WIDTH - 3] + "..."

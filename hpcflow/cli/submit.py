@@ -9,7 +9,7 @@ import click
 
 from hpcflow.cli import options
 from hpcflow.cli.finish import follow
-from hpcflow.cli.render import nearest_path
+from hpcflow.cli.words import count, nearest_path, typed_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def submit(
         click.echo(json.dumps(document))
     elif not quiet:
         click.echo(_summary(workflow, len(report.submitted), report.runs))
-        click.echo(f"next: hpcflow show {nearest_path(str(workflow.path))}")
+        click.echo(f"next: hpcflow show {typed_path(str(workflow.path))}")
     return 0
 
 
@@ -81,7 +81,7 @@ def _summary(workflow: Workflow, jobs: int, runs: int) -> str:
     where = nearest_path(str(workflow.path))
     if not jobs:
         return f"{where}: everything is submitted already"
-    return f"{where}: submitted {jobs} job{'' if jobs == 1 else 's'} with {runs} runs"
+    return f"{where}: submitted {count(jobs, 'job')} with {count(runs, 'run')}"
 
 
 def print_plan(workflow: Workflow, scheduler: str | None, *, as_json: bool) -> int:
@@ -98,5 +98,5 @@ def print_plan(workflow: Workflow, scheduler: str | None, *, as_json: bool) -> i
         for name, content in files.items():
             if name.endswith(".sh"):
                 click.echo(f"# ---- {job}/{name}\n{content}")
-    click.echo(f"{len(plan)} jobs would be submitted; nothing was.", err=True)
+    click.echo(f"{count(len(plan), 'job')} would be submitted; nothing was.", err=True)
     return 0

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from hpcflow.cli import options
-from hpcflow.cli.render import nearest_path
+from hpcflow.cli.words import nearest_path
 
 
 @click.command("unzip")
-@click.argument("archive", type=click.Path(path_type=Path))
+@click.argument("archive", type=click.Path(path_type=Path, readable=False))
 @options.path
 @options.as_json
 def command(archive: Path, path: Path | None, *, as_json: bool) -> None:

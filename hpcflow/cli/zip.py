@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hpcflow.cli import options
-from hpcflow.cli.render import nearest_path
+from hpcflow.cli.words import nearest_path
 
 
 @click.command("zip")

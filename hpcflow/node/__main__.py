@@ -23,9 +23,9 @@ def run(arguments: list[str]) -> int:
 
         return item.main(rest[0], int(rest[1]))
     if command == "callback":
-        from hpcflow.node import callback
+        from hpcflow.node import callbacks
 
-        return callback.main(rest)
+        return callbacks.main(rest)
     sys.stderr.write(USAGE)
     return EX_USAGE
 

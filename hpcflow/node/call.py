@@ -154,6 +154,8 @@ def _without_own_frames(trace: Optional[TracebackType]) -> Optional[TracebackTyp
 
 def _report(error: BaseException) -> None:
     """Show the user's part of the traceback; leave a line for the run's record."""
+    with suppress(OSError, ValueError, AttributeError):  # it is closed, full or replaced
+        sys.stdout.flush()  # so that what was printed before stands before
     if isinstance(error, CallError) or type(error).__module__ == "jobstores.errors":
         why = str(error)
         sys.stderr.write(why + "\n")

@@ -89,9 +89,9 @@ def parse(kind: str, options: Dict[str, Any], data: bytes | bytearray) -> Any:
             convert = _SCALARS[options.get("item_type", "str")]
             return values.encode([convert(part) for part in _split(text, options)])
         if kind == "array":
-            from hpcflow.node import plain
+            from hpcflow.node import arrays
 
-            return plain.encode_array(
+            return arrays.encode_array(
                 options.get("item_type", "float"), _split(text, options)
             )
         return values.encode(_SCALARS[kind](text))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 from hpcflow.node.capture import ParseError
-from hpcflow.node.outcomes import Skip
+from hpcflow.node.inputs import Skip
 from hpcflow.node.outputs import fitted, shortened
 from jobstores.errors import JobStoreError
 from jobstores.references import put_reference
 
 if TYPE_CHECKING:
+    from hpcflow.node.callbacks import Said, SideRecords
     from hpcflow.node.journal import Journal
     from hpcflow.node.runs import Run
-    from hpcflow.node.side import Said, SideRecords
     from jobstores.decisions import Item
     from jobstores.port import ObjectPort
     from jobstores.records import Record
@@ -59,40 +60,56 @@ class Finisher:
         """Its outputs as records hold them, and why it failed, if it did.
 
         Raises:
-            Skip: its own script said, in place of making its outputs, to skip it.
+            Skip: its own script said to skip it.
         """
+        called_back = run.log.take_mark()
         why = run.failure()
         if why:
             return {}, why + run.told_why()
-        try:
-            made = run.outputs()
-        except ParseError as error:
-            return {}, str(error)
-        missing = [name for name in run.step.outputs if name not in made]
-        if missing:
-            said = self._said_of(run)
-            made.update((n, said.values[n]) for n in missing if n in said.values)
-            missing = [name for name in missing if name not in made]
-            if said.skip and missing:
-                raise Skip(shortened(f"by its own script: {said.skip}"))
-            if said.exit is not None and said.exit not in run.step.success_exit_codes:
-                run.exit = said.exit
-                return {}, run.failure()
-        if missing:
-            names = ", ".join(repr(name) for name in missing)
-            return {}, f"output {names} was not produced"
+        made, why = self._made(run, self._said_of(run) if called_back else None)
+        if why and not called_back:  # the mark may be late from another host, or refused
+            made, why = self._made(run, self._said_of(run))
+        if why:
+            return {}, why
         try:
             return fitted(made, self._values_prefix, run.id, self._put), ""
         except (ValueError, JobStoreError) as error:
             return {}, f"the outputs can't be stored: {error}"
 
-    def _said_of(self, run: Run) -> Said:
-        """What the run's own script said of it by callbacks."""
-        from hpcflow.node import side
+    def _made(self, run: Run, said: Said | None) -> Tuple[Dict[str, Any], str]:
+        """The outputs of a run whose bash succeeded, and why it failed all the same.
 
+        Raises:
+            Skip: its own script said to skip it.
+        """
+        if said is not None and said.skip is not None:
+            raise Skip(shortened(f"by its own script: {said.skip}"))
+        if said is not None and said.exit is not None:
+            run.exit = said.exit
+            if run.failure():
+                return {}, run.failure()
+        try:
+            made = run.outputs()
+        except ParseError as error:
+            return {}, str(error)
+        if said is not None:
+            made = {
+                **{n: v for n, v in said.values.items() if n in run.step.outputs},
+                **made,
+            }
+        missing = ", ".join(repr(name) for name in run.step.outputs if name not in made)
+        return made, f"output {missing} was not produced" if missing else ""
+
+    def _said_of(self, run: Run) -> Said | None:
+        """What the run's own script said of it by callbacks."""
         if self._sides is None:
-            self._sides = side.SideRecords(self._port, self._item, self._attempt)
-        return side.said_of(self._sides, run.id)
+            from hpcflow.node.callbacks import SideRecords
+
+            self._sides = SideRecords(self._port, self._item, self._attempt)
+        sides, found = self._sides, []
+        with suppress(JobStoreError):  # of those that no patience helps against
+            self._journal.persist(lambda: found.append(sides.of(run.id)))
+        return found[0] if found else None
 
     def _put(self, key: str, value: Any) -> Any:
         def write() -> None:

@@ -8,15 +8,14 @@ import time
 from typing import TYPE_CHECKING, Dict
 
 from hpcflow.node import manifest as manifests
-from hpcflow.node import spawn
+from hpcflow.node import processes
 from hpcflow.node.ending import Finisher
 from hpcflow.node.inputs import Inputs
 from hpcflow.node.journal import Journal, StorageLostError, microseconds, now_s
 from hpcflow.node.launch import Launcher
+from hpcflow.node.log import Log
 from hpcflow.node.loop import ItemLoop, Superseded
 from hpcflow.node.rows import RowQueue
-from hpcflow.node.runs import Log
-from hpcflow.node.signals import SignalPipe
 from hpcflow.node.starting import Slot, Starter
 from jobstores import attempts, process_identity
 from jobstores.backends.posix import PosixPort
@@ -40,7 +39,7 @@ DRAIN_S = 2.0
 def main(directory: str, item: int) -> int:
     """Execute what is undone of an item; returns the exit status of the process."""
     begun_at = now_s()
-    null_fd = spawn.reserve_low_fds()
+    null_fd = processes.reserve_low_fds()
     try:
         manifest = manifests.load(directory)
         _check(manifest, item)
@@ -69,12 +68,13 @@ def _check(manifest: manifests.Manifest, item: int) -> None:
         raise manifests.BrokenJobError(
             f"{manifest.directory}: expected an item below {manifest.items}, found {item}"
         )
+    last = processes.HIGHEST_CAPTURE_FD
     for step in manifest.steps:
         for capture in step.captures:
-            if not 3 <= capture["fd"] <= spawn.HIGHEST_CAPTURE_FD:
+            if not 3 <= capture["fd"] <= last:
                 raise manifests.BrokenJobError(
                     f"{manifest.directory}: step {step.index} captures descriptor "
-                    f"{capture['fd']}; expected one from 3 to {spawn.HIGHEST_CAPTURE_FD}"
+                    f"{capture['fd']}; expected one from 3 to {last}"
                 )
 
 
@@ -94,7 +94,7 @@ def _attempt(
     begun_at: float,
 ) -> int:
     """Execute the attempt's runs and close its segment."""
-    signals = SignalPipe()
+    signals = processes.SignalPipe()
     signals.install()
     journal = Journal(attempt.writer, manifest.silence_s)
     loop = _loop(port, manifest, attempt, journal, signals, null_fd, begun_at)
@@ -120,7 +120,7 @@ def _loop(
     manifest: manifests.Manifest,
     attempt: Attempt,
     journal: Journal,
-    signals: SignalPipe,
+    signals: processes.SignalPipe,
     null_fd: int,
     begun_at: float,
 ) -> ItemLoop:
@@ -133,7 +133,7 @@ def _loop(
         attempt.accepted,
         Inputs(port, manifest, upstream),
         Launcher(manifest, item.item, number),
-        spawn.Spawner(null_fd),
+        processes.Spawner(null_fd),
         None if limit is None else begun_at + limit,
     )
     return ItemLoop(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Dict, List
 
 from hpcflow.node import shell
@@ -12,7 +13,6 @@ from jobstores.errors import JobStoreError
 
 if TYPE_CHECKING:
     from hpcflow.node.manifest import Manifest, Step
-    from hpcflow.node.scratch import Scratch
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -36,10 +36,9 @@ class Launcher:
     """Prepares the runs of one attempt of an item."""
 
     def __init__(self, manifest: Manifest, item: int, attempt: int) -> None:
-        self._root = manifest.root
         self._attempt = attempt
         self._execute = os.path.join(manifest.root, "execute")
-        self._scratch: Scratch | None = None
+        self._scratch = Scratch(manifest.root)
         self._made: set[str] = set()
         self._texts: Dict[int, str] = {}
         self._fixed: Dict[int, Environment] = {}
@@ -57,7 +56,7 @@ class Launcher:
                     "HPCFLOW_ELEMENT_ITER_IDX": 0,
                     "HPCFLOW_ELEMENT_ITER_LOOP_IDX": "",
                     "HPCFLOW_PYTHON": os.fsencode(sys.executable),
-                    "HPCFLOW_NODE": os.fsencode(os.path.join(_HERE, "__main__.py")),
+                    "HPCFLOW_CALLBACK": os.fsencode(f"{_HERE}/callback.sh"),
                 }
             ),
         }
@@ -93,15 +92,7 @@ class Launcher:
 
     def close(self) -> None:
         """Remove what runs needed on the side."""
-        if self._scratch is not None:
-            self._scratch.remove()
-
-    def _folder(self) -> Scratch:
-        if self._scratch is None:
-            from hpcflow.node.scratch import Scratch
-
-            self._scratch = Scratch(self._root)
-        return self._scratch
+        self._scratch.remove()
 
     def _fixed_environment(self, step: Step) -> Environment:
         """What is the same for all runs of a step."""
@@ -114,7 +105,7 @@ class Launcher:
             script = os.fsencode(step.script)
             directory, name = os.path.split(script)
             more.update(
-                HPCFLOW_CALL=os.fsencode(os.path.join(_HERE, "call.py")),
+                HPCFLOW_CALL=os.fsencode(f"{_HERE}/call.py"),
                 HPCFLOW_SCRIPT=script,
                 HPCFLOW_FUNCTION=step.function,
                 HPCFLOW_DATA_IN=step.data_in,
@@ -152,13 +143,13 @@ class Launcher:
 
     def _directory(self, step: Step, element: int) -> str:
         if not step.directory:
-            return self._parent(self._execute)
-        parent = self._parent(f"{self._execute}/{step.task_name}")
-        return self._parent(
+            return self._folder(self._execute)
+        parent = self._folder(f"{self._execute}/{step.task_name}")
+        return self._folder(
             f"{parent}/e{element}/a{step.action}.{self._attempt}", keep=False
         )
 
-    def _parent(self, path: str, keep: bool = True) -> str:
+    def _folder(self, path: str, keep: bool = True) -> str:
         if path not in self._made:
             os.makedirs(path, exist_ok=True)
             if keep:
@@ -177,7 +168,7 @@ class Launcher:
         prelude = []
         for big in shell.too_big(texts):
             name = big.decode()
-            path = self._folder().write(f"{slot}.{name}", texts.pop(big), b"\0")
+            path = self._scratch.write(f"{slot}.{name}", texts.pop(big), b"\0")
             prelude.append((name, path))
             launch.files.append(path)
         if prelude:
@@ -210,11 +201,61 @@ class Launcher:
         data = inputs
         if step.data_in == "json":
             data = labelled({name: _decoded(name, value) for name, value in inputs.items()})
-        inputs_file = self._folder().write(f"{slot}.in.json", _json(data))
-        launch.outputs_file = self._folder().file(f"{slot}.out.json")
+        inputs_file = self._scratch.write(f"{slot}.in.json", _json(data))
+        launch.outputs_file = self._scratch.file(f"{slot}.out.json")
         launch.files = [inputs_file, launch.outputs_file]
         launch.environment[b"HPCFLOW_INPUTS_JSON"] = os.fsencode(inputs_file)
         launch.environment[b"HPCFLOW_OUTPUTS_JSON"] = os.fsencode(launch.outputs_file)
+
+
+class Scratch:
+    """A folder for what runs read or write beside their values.
+
+    Made when it is first needed, in $TMPDIR where that can be written.
+    """
+
+    def __init__(self, fallback: str) -> None:
+        self._places = [os.environ.get("TMPDIR", ""), "/tmp", fallback]  # noqa: S108
+        self._directory = ""
+
+    def file(self, name: str) -> str:
+        """The path of a file in it."""
+        if not self._directory:
+            self._directory = self._made()
+        return f"{self._directory}/{name}"
+
+    def write(self, name: str, *parts: bytes) -> str:
+        """Write a file in it; returns its path."""
+        path = self.file(name)
+        with open(path, "wb") as stream:
+            for part in parts:
+                stream.write(part)
+        return path
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        if not self._directory:
+            return
+        for name in os.listdir(self._directory):
+            with suppress(OSError):
+                os.unlink(f"{self._directory}/{name}")
+        with suppress(OSError):  # a run left a folder there: the scheduler clears $TMPDIR
+            os.rmdir(self._directory)
+        self._directory = ""
+
+    def _made(self) -> str:
+        name = f"hpcflow-{os.getpid()}-{os.urandom(6).hex()}"
+        for number, place in enumerate(self._places):
+            if not place.startswith("/"):
+                continue
+            try:
+                os.mkdir(f"{place}/{name}", 0o700)
+            except OSError:
+                if number == len(self._places) - 1:
+                    raise
+            else:
+                return f"{place}/{name}"
+        raise AssertionError("the fallback is an absolute path")
 
 
 def labelled(inputs: Dict[str, Any]) -> Dict[str, Any]:
@@ -232,10 +273,10 @@ def labelled(inputs: Dict[str, Any]) -> Dict[str, Any]:
 def _decoded(name: str, data: Any) -> Any:
     if not isinstance(data, (list, dict)):
         return data
-    from hpcflow.node import plain
+    from hpcflow.node import arrays
 
     try:
-        return plain.decode(data)
+        return arrays.decode(data)
     except JobStoreError as error:
         raise shell.UnusableValueError(f"input {name!r}: {error}") from error
 

@@ -11,11 +11,10 @@ import select
 import time
 from typing import TYPE_CHECKING, Dict, List, Tuple
 
-from hpcflow.node import spawn
+from hpcflow.node import processes
+from hpcflow.node.inputs import NotYet
 from hpcflow.node.journal import microseconds, now_s
-from hpcflow.node.outcomes import NotYet
 from hpcflow.node.runs import Run
-from hpcflow.node.signals import STOPPING, name_of
 from hpcflow.node.starting import give_up
 from jobstores.errors import JobStoreError
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from hpcflow.node.journal import Journal
     from hpcflow.node.manifest import Step
     from hpcflow.node.rows import RowQueue, RowState
-    from hpcflow.node.signals import SignalPipe
     from hpcflow.node.starting import Slot, Starter
     from jobstores.attempts import Attempt
     from jobstores.records import Record
@@ -59,7 +57,7 @@ class ItemLoop:
         slots: List[Slot],
         starter: Starter,
         finisher: Finisher,
-        signals: SignalPipe,
+        signals: processes.SignalPipe,
         *,
         grace_s: float,
         drain_s: float,
@@ -106,7 +104,7 @@ class ItemLoop:
 
     def _leave_undone(self) -> None:
         """Record the runs that a stopped item leaves to another attempt."""
-        why = f"the job item was stopped by {name_of(self._stop)} before it"
+        why = f"the job item was stopped by {processes.name_of(self._stop)} before it"
         begun = [slot.row for slot in self._slots if slot.row is not None]
         for row in (*begun, *self._rows.left()):
             step = self._starter.next_step(row)
@@ -118,7 +116,7 @@ class ItemLoop:
         """End the trees of runs whose end nobody will record."""
         running = self._running()
         for run in running:
-            spawn.kill_group(run.pid)
+            processes.kill_group(run.pid)
         deadline = now_s() + self._grace_s
         while any(not run.reap() for run in running) and now_s() < deadline:
             time.sleep(TREE_LOOK_S / 10)
@@ -226,7 +224,7 @@ class ItemLoop:
     def _obey(self, number: int) -> None:
         """Act on a signal that this process was sent."""
         self._look_after_runs()  # those that have ended well were not ended by it
-        stopping = number in STOPPING
+        stopping = number in processes.STOPPING
         for run in self._running():
             if run.ended_us and stopping and run.died_of == number:
                 run.stopped_by = run.stopped_by or number
@@ -259,7 +257,7 @@ class ItemLoop:
             if run is None:
                 continue
             if kill:
-                spawn.kill_group(run.pid)
+                processes.kill_group(run.pid)
             ended_before = bool(run.ended_us)
             if not run.reap():
                 self._announce(run, now)
@@ -277,7 +275,7 @@ class ItemLoop:
 
     def _begin_draining(self, run: Run, now: float) -> None:
         run.drain_until = now + self._drain_s
-        run.settle_until = now + STOP_LAG_S if run.died_of in STOPPING else 0.0
+        run.settle_until = now + STOP_LAG_S if run.died_of in processes.STOPPING else 0.0
         for capture in run.captures:
             if capture.open:
                 self._take_in(capture.fd)
@@ -285,7 +283,7 @@ class ItemLoop:
     def _settled(self, run: Run, now: float, killed: bool) -> bool:
         """Whether nothing more is expected of a run whose bash has ended."""
         if run.stopped_by:
-            return killed or not spawn.alive(run.pid)
+            return killed or not processes.alive(run.pid)
         if now < run.settle_until and not self._stop:
             return False
         return not run.draining or now >= run.drain_until or bool(self._stop)

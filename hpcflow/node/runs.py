@@ -9,67 +9,23 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Dict, List, Set
 
-from hpcflow.node import outputs as outs
-from hpcflow.node import spawn
+from hpcflow.node import processes
 from hpcflow.node.capture import Capture, ParseError
 from hpcflow.node.journal import microseconds, now_s
+from hpcflow.node.outputs import shortened
 from hpcflow.node.shell import UnusableValueError
-from hpcflow.node.signals import name_of
 from jobstores import values
 from jobstores.errors import JobStoreError
 
 if TYPE_CHECKING:
     from hpcflow.node.launch import Launch
+    from hpcflow.node.log import Log
     from hpcflow.node.manifest import Step
     from jobstores.records import Record
 
 LARGE_CAPTURE_BYTES = 8 << 20
 NOT_STARTED = -1  # the `exit` of a run whose bash was never started
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss; getrusage(2)
-
-
-class Log:
-    """A slot's log file, opened when its first run starts."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.fd = -1
-
-    def open(self) -> None:
-        """Open it for appending, its folder made where it is missing.
-
-        Raises:
-            OSError: the storage is full, read-only or gone.
-        """
-        if self.fd >= 0:
-            return
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        try:
-            self.fd = os.open(self.path, flags, 0o666)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            self.fd = os.open(self.path, flags, 0o666)
-
-    def size(self) -> int:
-        """How many bytes it holds."""
-        return os.fstat(self.fd).st_size if self.fd >= 0 else 0
-
-    def append(self, data: bytes) -> None:
-        """Add to what the run wrote itself, as far as the storage takes it."""
-        with suppress(OSError):  # the record of the failure matters more than its text
-            while data:
-                data = data[os.write(self.fd, data) :]
-
-    def close(self) -> None:
-        """Close it; remove it if nothing was written."""
-        if self.fd < 0:
-            return
-        empty = self.size() == 0
-        os.close(self.fd)
-        self.fd = -1
-        if empty:
-            with suppress(OSError):  # an empty file does no harm
-                os.unlink(self.path)
 
 
 class Run:
@@ -95,7 +51,7 @@ class Run:
         self.ended_us = 0
         self.usage: Any = None
 
-    def start(self, spawner: spawn.Spawner) -> None:
+    def start(self, spawner: processes.Spawner) -> None:
         """Start its bash.
 
         Raises:
@@ -146,7 +102,7 @@ class Run:
             self.stopped_by = self.stopped_by or number
         else:
             self.passed_on.add(number)
-        spawn.signal_group(self.pid, number)
+        processes.signal_group(self.pid, number)
 
     def start_record(self) -> Record:
         """What says that it is running."""
@@ -160,15 +116,15 @@ class Run:
     def interruption(self) -> str:
         """Why it did not run to its own end; empty where it did."""
         if self.stopped_by:
-            return f"stopped by {name_of(self.stopped_by)}"
+            return f"stopped by {processes.name_of(self.stopped_by)}"
         if self.died_of in self.passed_on:
-            return f"ended by {name_of(self.died_of)}, which the item was sent"
+            return f"ended by {processes.name_of(self.died_of)}, which the item was sent"
         return ""
 
     def failure(self) -> str:
         """Why its bash did not succeed; empty where it did."""
         if self.signal:
-            return f"killed by signal {self.signal} ({name_of(self.signal)})"
+            return f"killed by signal {self.signal} ({processes.name_of(self.signal)})"
         if self.exit not in self.step.success_exit_codes:
             return f"exit status {self.exit}"
         return ""
@@ -242,7 +198,7 @@ class Run:
             "log": [slot, self.log_first, self.log.size()],
         }
         if why:
-            record["why"] = outs.shortened(why)
+            record["why"] = shortened(why)
         if interrupted:
             record["int"] = True
         return record
@@ -262,7 +218,7 @@ class Run:
             captured += len(capture.data)
             capture.data = bytearray()
         if captured > LARGE_CAPTURE_BYTES:
-            spawn.forget_peak_memory()
+            processes.forget_peak_memory()
         for path in self.launch.files:
             with suppress(OSError):  # never written, or the user's program took it away
                 os.unlink(path)
@@ -283,5 +239,5 @@ def unstarted_record(run: int, why: str, slot: int, log_size: int) -> Record:
         "sys": 0.0,
         "out": {},
         "log": [slot, log_size, log_size],
-        "why": outs.shortened(why),
+        "why": shortened(why),
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Dict, List
 
+from hpcflow.node.inputs import Defer, NotYet, Skip
 from hpcflow.node.journal import microseconds
-from hpcflow.node.outcomes import Defer, NotYet, Skip
 from hpcflow.node.outputs import shortened
 from hpcflow.node.runs import Run, unstarted_record
 from hpcflow.node.shell import UnusableValueError
@@ -14,10 +14,10 @@ from hpcflow.node.shell import UnusableValueError
 if TYPE_CHECKING:
     from hpcflow.node.inputs import Inputs
     from hpcflow.node.launch import Launcher
+    from hpcflow.node.log import Log
     from hpcflow.node.manifest import Step
+    from hpcflow.node.processes import Spawner
     from hpcflow.node.rows import RowState
-    from hpcflow.node.runs import Log
-    from hpcflow.node.spawn import Spawner
     from jobstores.records import Record
 
 LEAST_TIME_S = 5.0  # with less than this left of the time limit nothing starts

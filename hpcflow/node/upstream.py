@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence
 
 from hpcflow.node import manifest as manifests
-from hpcflow.node.outcomes import REASON_BYTES, Defer, NotYet, Skip, reason
+from hpcflow.node.inputs import REASON_BYTES, Defer, NotYet, Skip, reason
 from hpcflow.node.outputs import shortened
 from hpcflow.node.upstream_items import UpstreamItems
 from jobstores.errors import CorruptError, NotFoundError

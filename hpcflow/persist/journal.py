@@ -6,7 +6,8 @@ between the two is known: the job's unique name is then looked up before anythin
 is submitted again.
 
 Records ("t"): `intent` (job, name, at), `submitted` (job, id, at), `refused`
-(job, why, at), `cancel` (at, and job where not all were meant).
+(job, why, at), `cancel` (at), `cancel_failed` (why, at). Described in
+docs/reference/store-format.md.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ class JournalState:
     """What a journal says.
 
     ids: scheduler's id and time (Unix, s) of each job that was accepted.
-    intents: jobs whose submission was begun, with no answer recorded.
+    intents: when (Unix, s) the submission of a job was begun, of those with no answer.
     refused: the scheduler's words, by job.
     cancelled: whether the user cancelled the submission.
     """
 
     ids: dict[int, str] = field(default_factory=dict)
     submitted_at: dict[int, float] = field(default_factory=dict)
-    intents: set[int] = field(default_factory=set)
+    intents: dict[int, float] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     cancelled: bool = False
 
@@ -63,17 +64,19 @@ def _apply(state: JournalState, record: dict[str, Any]) -> None:
     kind, job = record["t"], record.get("job")
     if kind == "cancel":
         state.cancelled = True
+    elif kind == "cancel_failed":
+        state.cancelled = False
     elif job is None:
         return
     elif kind == "intent":
-        state.intents.add(job)
+        state.intents[job] = record["at"] / 1e6
         state.refused.pop(job, None)
     elif kind == "submitted":
-        state.intents.discard(job)
+        state.intents.pop(job, None)
         state.ids[job] = record["id"]
         state.submitted_at[job] = record["at"] / 1e6
     elif kind == "refused":
-        state.intents.discard(job)
+        state.intents.pop(job, None)
         state.refused[job] = record["why"]
 
 

@@ -86,7 +86,7 @@ class Failure:
     log: LogSlice | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class WorkflowStatus:
     """The whole. `failures` holds the first ones; `num_failures` counts all."""
 
@@ -105,10 +105,24 @@ class WorkflowStatus:
         """Runs of all tasks that are in one of these states."""
         return sum(task.counts.get(state, 0) for task in self.tasks for state in states)
 
+    def __repr__(self) -> str:
+        """Short: this is what a prompt shows."""
+        shares = ", ".join(
+            f"{self.total(state)} {state.name.lower()}"
+            for state in RunState
+            if self.total(state)
+        )
+        return f"<status of {self.name!r}: {self.phase.value}; runs: {shares or 'none'}>"
+
     @property
     def num_runs(self) -> int:
         """Runs of all tasks."""
         return sum(task.runs for task in self.tasks)
+
+    @property
+    def over(self) -> int:
+        """Runs that nothing more happens to by itself."""
+        return self.total(*FINAL)
 
     @property
     def settled(self) -> bool:

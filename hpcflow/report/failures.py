@@ -1,4 +1,4 @@
-"""Failed runs that are already folded, from the base's columns; and their output."""
+"""Failed runs that are already folded, from the base's columns."""
 
 from __future__ import annotations
 
@@ -55,15 +55,3 @@ def _failure(base: Base, path: str, state: RunState, row: dict[str, Any]) -> Fai
         if int(row["log_slot"]) >= 0
         else None,
     )
-
-
-def log_tail(log: LogSlice, lines: int = 20, max_bytes: int = 65536) -> str:
-    """The last lines of a run's output; empty where the file is gone or empty."""
-    start = max(log.start, log.end - max_bytes)
-    try:
-        with open(log.path, "rb") as file:
-            file.seek(start)
-            data = file.read(log.end - start)
-    except OSError:
-        return ""
-    return "\n".join(data.decode(errors="replace").splitlines()[-lines:])

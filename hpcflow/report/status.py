@@ -20,6 +20,7 @@ from hpcflow.report.data import (
     WorkflowStatus,
 )
 from hpcflow.report.failures import folded_failures
+from hpcflow.report.item_runs import item_runs
 from hpcflow.submit.reconcile import (
     JobView,
     ask_schedulers,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jobstores.decisions import Decision
+    from jobstores.port import ObjectPort
     from jobstores.view import View
     from jobstores.workflow_store import WorkflowStore
     from schedulers.port import Scheduler
@@ -59,7 +61,7 @@ def read_status(
     view = store.view()
     jobs = job_views(store.port, view)
     troubles = ask_schedulers(jobs, load) if ask and not store.port.read_only else {}
-    count = _Count(view, path)
+    count = _Count(store.port, view, path, max_failures)
     cancelled = {job.submission for job in jobs if job.cancelled}
     for item, decision in view.tail.items():
         if decision is not None:
@@ -90,7 +92,9 @@ def read_status(
 class _Count:
     """Runs of each task by state, and the failures met while counting."""
 
-    def __init__(self, view: View, path: str) -> None:
+    def __init__(self, port: ObjectPort, view: View, path: str, most: int) -> None:
+        self._port = port
+        self._most = most  # failures to name
         self._info: list[dict[str, Any]] = view.base.info["tasks"]
         self._bases = [task["run_base"] for task in self._info]
         self._tail = view.tail
@@ -138,6 +142,9 @@ class _Count:
                 self._move(task, RunState.PENDING, state, runs)
             if gone:
                 self._lose(job, key, decision, state, sum(undone.values()))
+            elif item in job.closed and undone.total():
+                why = (decision.why if decision is not None else None) or "not started"
+                self._fail_undone(key, decision, state, why)
 
     def _is_folded(self, job: JobView, item: int) -> bool:
         key = Item(job.submission, job.record["index"], item)
@@ -180,24 +187,21 @@ class _Count:
         for run in running:
             self._move(self.task_of(run), RunState.RUNNING, state)
             self._fail(item, attempt, run, state, {"why": why})
-        if undone and not running:
-            task = job.record["steps"][0][0]
-            self.failures.append(
-                Failure(
-                    run=-1,
-                    task=self._info[task]["name"],
-                    element=-1,
-                    action=-1,
-                    state=state,
-                    exit=job.statuses[item.item].exit_code,
-                    why=f"{undone} runs of job {item.job}, item {item.item}: {why}",
-                    submission=item.submission,
-                    job=item.job,
-                    item=item.item,
-                    attempt=attempt,
-                    log=None,
-                )
-            )
+        if undone:
+            self._fail_undone(item, decision, state, why)
+
+    def _fail_undone(
+        self, item: Item, decision: Decision | None, state: RunState, why: str
+    ) -> None:
+        """Name the runs of an item that were not even started, as far as asked for."""
+        attempt = decision.attempt if decision is not None else 0
+        known = {*decision.records, *decision.running} if decision is not None else set()
+        most = self._most + len(known)
+        for run in item_runs(self._port, item.submission, item.job, item.item, most):
+            if len(self.failures) >= self._most:
+                return
+            if run not in known:
+                self._fail(item, attempt, run, state, {"why": why})
 
     def _fail(
         self, item: Item, attempt: int, run: int, state: RunState, record: dict[str, Any]

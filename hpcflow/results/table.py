@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Cells = NDArray[Any]  # numbers, or objects with None where there is no value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Table:
     """A task's values: `columns` maps a name to an array of one cell per element.
 
@@ -41,6 +41,10 @@ class Table:
     def __len__(self) -> int:
         """The number of elements."""
         return len(next(iter(self.columns.values())))
+
+    def __repr__(self) -> str:
+        """Short: this is what a prompt shows."""
+        return f"<table of {self.task!r}: {len(self)} rows; {', '.join(self.columns)}>"
 
     def select(self, names: tuple[str, ...]) -> Table:
         """Only some columns, in the order given; all where none is named.
@@ -135,6 +139,16 @@ class ResultsReader:
         for element, (first, stop) in enumerate(pairwise(bounds)):
             cells[element] = members[first:stop].tolist()
         return cells
+
+    def varies(self, task: int, name: str) -> bool:
+        """Whether the elements of a task differ in an input; what others made may."""
+        if self.num_elements(task) < 2:
+            return False
+        position = self._base.info["tasks"][task]["inputs"].index(name)
+        column = self._reader.input(task, position)
+        if isinstance(column, FromTask) or column.offsets is not None:
+            return True
+        return bool((column.index != column.index[0]).any())
 
     def _members(self, column: InputColumn) -> Cells:
         if isinstance(column, FromTask):

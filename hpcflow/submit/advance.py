@@ -49,8 +49,16 @@ def fold_workflow(
 
 
 def _stopped(view: View) -> dict[tuple[int, int], list[int]]:
-    """Closed items that were told to stop by a signal, by job."""
+    """Closed items that were told to stop by a signal, by job.
+
+    Those that are folded already too: their job is packed once they can't come back.
+    """
     stopped: dict[tuple[int, int], list[int]] = {}
+    for key, segment in view.base.consumed.items():
+        _, submission, job, _, name = key.split("/")
+        item = Item(int(submission), int(job), int(name.split(".")[0]))
+        if segment.signalled and item not in view.tail:
+            stopped.setdefault((item.submission, item.job), []).append(item.item)
     for item, decision in view.tail.items():
         if decision is not None and decision.closed and decision.signalled:
             stopped.setdefault((item.submission, item.job), []).append(item.item)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,30 @@ class NodeSettings:
     node_main: str
 
 
+def current_umask() -> int | None:
+    """This process's umask; None where it can't be read without changing it.
+
+    Source: proc(5), `Umask` in `/proc/PID/status`, Linux 4.7 and later.
+    """
+    try:
+        with open("/proc/self/status", encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                if line.startswith("Umask:"):
+                    return int(line.split()[1], 8)
+    except OSError:
+        pass
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The clocks that waiting for a lost answer needs."""
+
+    now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
 @dataclass(frozen=True, slots=True)
 class SubmitContext:
     """What submitting needs from outside.
@@ -26,7 +51,8 @@ class SubmitContext:
     root: absolute path of the workflow. load: the scheduler adapter of a name for
     a submission of this workflow. default_scheduler: for resources that name
     none. local_cores: what the local scheduler may use. node: how jobs start the
-    node side.
+    node side. umask: for what jobs write (default: this
+    process's); None leaves what the scheduler gives.
     """
 
     root: str
@@ -34,3 +60,5 @@ class SubmitContext:
     default_scheduler: str
     local_cores: int
     node: NodeSettings
+    umask: int | None = field(default_factory=current_umask)
+    clock: Clock = field(default_factory=Clock)

@@ -68,6 +68,7 @@ def write_job_directories(
     submission: int,
     schedulers: Mapping[str, Scheduler],
     node: NodeSettings,
+    umask: int | None,
 ) -> None:
     """Render every job's directory, and make them durable."""
     for plan, record in zip(plans, records, strict=True):
@@ -80,6 +81,7 @@ def write_job_directories(
             submission=submission,
             scheduler=schedulers[plan.scheduler],
             node=node,
+            umask=umask,
         )
         for name, content in files.items():
             port.put(f"{job_prefix(submission, plan.index)}/{name}", content, durable=False)
@@ -96,6 +98,7 @@ def render_directory(
     submission: int,
     scheduler: Scheduler,
     node: NodeSettings,
+    umask: int | None,
 ) -> dict[str, bytes]:
     """The files of one job's directory: name -> content."""
     job = scheduler_job(root, submission, record)
@@ -106,5 +109,6 @@ def render_directory(
         python=node.python,
         node_main=node.node_main,
         workflow_path=root,
+        umask=umask,
     )
     return render_job(workflow, plans, plan, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from hpcflow import __version__
 from hpcflow.errors import ExistsError, StorageError
 from hpcflow.persist.workflow_record import encode_workflow
+from jobstores.backends import files
 from jobstores.backends.posix import PosixPort
 from jobstores.workflow_store import WorkflowStore
 
@@ -78,3 +80,5 @@ def _publish(scratch: Path, target: Path) -> None:
         if os.path.lexists(target):
             raise ExistsError(f"{target} appeared while the workflow was made") from error
         raise
+    with suppress(OSError):  # it is there; only its name may not survive a power cut
+        files.sync(str(target.parent))

@@ -96,13 +96,17 @@ def _job_view(
 
 
 def _closed_items(view: View) -> dict[tuple[int, int], set[int]]:
+    """By job. What the tail says counts: a folded item may have been requeued."""
     closed: dict[tuple[int, int], set[int]] = {}
     for key in view.base.consumed:
         _, submission, job, _, name = key.split("/")
         closed.setdefault((int(submission), int(job)), set()).add(int(name.split(".")[0]))
     for item, decision in view.tail.items():
+        items = closed.setdefault((item.submission, item.job), set())
         if decision is not None and decision.closed:
-            closed.setdefault((item.submission, item.job), set()).add(item.item)
+            items.add(item.item)
+        else:
+            items.discard(item.item)
     return closed
 
 

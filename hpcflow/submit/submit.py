@@ -9,7 +9,8 @@ it is submitted, and a job that has an id is never submitted again.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,14 @@ from hpcflow.compile.grouping import CompileOptions, compile_jobs
 from hpcflow.errors import StorageError, SubmissionError
 from hpcflow.persist.journal import JournalState, JournalWriter, read_journal
 from hpcflow.persist.workflow_record import WorkflowReader
+from hpcflow.submit.home import check_home
 from hpcflow.submit.jobs import (
     job_record,
     render_directory,
     scheduler_job,
     write_job_directories,
 )
+from hpcflow.submit.unanswered import look_up_unanswered
 from schedulers.errors import RefusedError, SchedulerError, UnknownOutcomeError
 from schedulers.job import Dependency, DependencyKind
 
@@ -67,8 +70,9 @@ def submit_workflow(store: WorkflowStore, context: SubmitContext) -> SubmitRepor
         if not base.info["submissions"]:
             base = _plan(store, lease, base, context)
         submission = len(base.info["submissions"]) - 1
-        records = base.info["submissions"][submission]["jobs"]
-        done = _submit_jobs(store, lease, context, submission, records)
+        record = base.info["submissions"][submission]
+        records = record["jobs"]
+        done = _submit_jobs(store, lease, context, submission, record)
     runs = sum(record["rows"] * len(record["steps"]) for record in records)
     return SubmitReport(submission, tuple(done), len(records), runs)
 
@@ -77,7 +81,8 @@ def _plan(store: WorkflowStore, lease: Lease, base: Base, context: SubmitContext
     """Compile the whole workflow, write its job directories, commit the submission."""
     submission = len(base.info["submissions"])
     limits = _site_limits(context, submission)
-    workflow, plans = _compile(store, base, context, submission, limits)
+    workflow, compiled = _compile(store, base, context, submission, limits)
+    plans = _with_names(compiled, submission)
     records = [job_record(plan) for plan in plans]
     store.port.delete_tree(f"submissions/{submission}")  # an earlier try that was cut off
     write_job_directories(
@@ -89,12 +94,21 @@ def _plan(store: WorkflowStore, lease: Lease, base: Base, context: SubmitContext
         submission=submission,
         schedulers=_load_all(context, submission, records),
         node=context.node,
+        umask=context.umask,
     )
     return store.commit(
         lease,
         base,
-        info=_with_submission(base.info, records),
+        info=_with_submission(base.info, context.root, records),
         jobs={(submission, record["index"]): record["items"] for record in records},
+    )
+
+
+def _with_names(plans: tuple[JobPlan, ...], submission: int) -> tuple[JobPlan, ...]:
+    """Names that no other submission has: copies of a workflow share its id."""
+    token = secrets.token_hex(5)
+    return tuple(
+        replace(plan, name=f"hf-{token}-s{submission}-j{plan.index}") for plan in plans
     )
 
 
@@ -152,14 +166,18 @@ def dry_run(store: WorkflowStore, context: SubmitContext) -> dict[str, dict[str,
             submission=submission,
             scheduler=schedulers[plan.scheduler],
             node=context.node,
+            umask=context.umask,
         )
         for plan, record in zip(plans, records, strict=True)
     }
 
 
-def _with_submission(info: dict[str, Any], records: list[dict[str, Any]]) -> dict[str, Any]:
+def _with_submission(
+    info: dict[str, Any], root: str, records: list[dict[str, Any]]
+) -> dict[str, Any]:
     at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return {**info, "submissions": [*info["submissions"], {"at": at, "jobs": records}]}
+    added = {"at": at, "path": root, "jobs": records}
+    return {**info, "submissions": [*info["submissions"], added]}
 
 
 def _load_all(
@@ -174,16 +192,19 @@ def _submit_jobs(
     lease: Lease,
     context: SubmitContext,
     submission: int,
-    records: list[dict[str, Any]],
+    submission_record: dict[str, Any],
 ) -> list[int]:
     journal = read_journal(store.port, submission)
-    missing = [r for r in records if r["index"] not in journal.ids]
+    missing = [r for r in submission_record["jobs"] if r["index"] not in journal.ids]
     if not missing:
         return []
+    check_home(submission_record, context.root)
     schedulers = _load_all(context, submission, missing)
     done = []
     with JournalWriter(store.port, submission) as writer:
-        _look_up_unanswered(journal, missing, schedulers, writer)
+        look_up_unanswered(
+            store.port, submission, missing, journal, schedulers, writer, context.clock
+        )
         for record in missing:
             if record["index"] in journal.ids:
                 continue
@@ -197,30 +218,6 @@ def _submit_jobs(
 def _prepare_log_directory(root: str, submission: int, job: int) -> None:
     """Without it SLURM fails the job with no output at all."""
     os.makedirs(f"{root}/logs/{submission}/{job}", exist_ok=True)
-
-
-def _look_up_unanswered(
-    journal: JournalState,
-    missing: list[dict[str, Any]],
-    schedulers: Mapping[str, Scheduler],
-    writer: JournalWriter,
-) -> None:
-    """Jobs whose submission was begun and never answered: were they accepted?"""
-    for name, scheduler in schedulers.items():
-        asked = {
-            r["name"]: r["index"]
-            for r in missing
-            if r["index"] in journal.intents and r["scheduler"] == name
-        }
-        if not asked:
-            continue
-        try:
-            found = scheduler.find(list(asked))
-        except SchedulerError as error:
-            raise SubmissionError(f"{name} does not answer: {error}") from error
-        for job_name, job_id in found.items():
-            writer.add("submitted", job=asked[job_name], id=job_id)
-            journal.ids[asked[job_name]] = job_id
 
 
 def _submit_one(

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from hpcflow.template.problems import Path
 
 _SCRIPT_FORM = re.compile(r"<<script:([^<>]+)>>")
+# An output that a command sets itself: `callback set NAME`, `"$HPCFLOW_CALLBACK" set NAME`.
+_CALLBACK_SET = re.compile(
+    r"""(?:\bcallback|\$\{?HPCFLOW_CALLBACK\}?["']?)[\s\\]+set\s+"""
+    r"""(?:--json\s+)?["']?([A-Za-z_]\w*)"""
+)
 _STREAMS = ("stdout", "stderr")
 
 
@@ -39,10 +44,11 @@ class Draft:
     faulty: bool = False
 
 
-def read_captures(action: Node) -> list[str]:
-    """The outputs that an action's commands capture; what can't be read is left out."""
+def made_by_commands(action: Node) -> list[str]:
+    """The outputs that an action's commands make; what can't be read is left out."""
     found = []
     for _, command in items(child(action, "commands")):
+        found += _CALLBACK_SET.findall(value_of(command, "command", ""))
         for stream in _STREAMS:
             text = value_of(command, stream)
             try:
@@ -72,7 +78,7 @@ class ActionReader:
     def read(
         self, node: Node, path: Path, earlier: Sequence[Draft], elsewhere: frozenset[str]
     ) -> Draft:
-        """Read one action. elsewhere: outputs that other actions' commands capture."""
+        """Read one action. elsewhere: outputs that other actions' commands make."""
         self._draft = Draft(Action())
         self._section = Section(self._context, faulty=broken(node))
         self._read = {}
@@ -149,10 +155,19 @@ class ActionReader:
     # commands
 
     def _read_commands(self, node: Node, path: Path) -> tuple[Command, ...]:
-        return tuple(
-            self._read_command(item, (*path, "commands", number))
-            for number, item in items(node)
-        )
+        places = [((*path, "commands", number), item) for number, item in items(node)]
+        commands = tuple(self._read_command(item, here) for here, item in places)
+        for here, item in places:
+            text = child(item, "command")
+            if text is not None:
+                self._read_callbacks(text, (*here, "command"))
+        return commands
+
+    def _read_callbacks(self, text: Node, path: Path) -> None:
+        """The outputs that a command sets by callbacks; they may be captured as well."""
+        for match in _CALLBACK_SET.finditer(text.value):
+            at = self._context.offset_in(text, match.start(1))
+            self._draft.made_at.setdefault(match[1], (at, path))
 
     def _read_command(self, node: Node, path: Path) -> Command:
         text = child(node, "command")

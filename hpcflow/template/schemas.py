@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpcflow.model.schema import MISSING, Action, SchemaInput, TaskSchema
-from hpcflow.template.actions import ActionReader, Draft, read_captures
+from hpcflow.template.actions import ActionReader, Draft, made_by_commands
 from hpcflow.template.context import Section
 from hpcflow.template.nodes import Node, broken, child, items, key_at, plain, value_of
 from hpcflow.template.problems import listed, nearest
@@ -121,20 +121,20 @@ class _SchemaReader:
         reader = ActionReader(self._context, tuple(self._inputs), tuple(self._outputs))
         for number, item in items(node):
             path = (*self._path, "actions", number)
-            draft = reader.read(item, path, drafts, self._captured_elsewhere(node, number))
+            draft = reader.read(item, path, drafts, self._made_elsewhere(node, number))
             self.section.faulty |= draft.faulty
             drafts.append(draft)
         if not self.section.faulty:
             self._check_flow(drafts)
         return tuple(draft.action for draft in drafts)
 
-    def _captured_elsewhere(self, node: Node | None, number: int) -> frozenset[str]:
-        """Outputs that the commands of other actions capture, as far as can be read."""
+    def _made_elsewhere(self, node: Node | None, number: int) -> frozenset[str]:
+        """Outputs that the commands of other actions make, as far as can be read."""
         return frozenset(
             name
             for other, item in items(node)
             if other != number
-            for name in read_captures(item)
+            for name in made_by_commands(item)
         )
 
     def _check_flow(self, drafts: list[Draft]) -> None:
@@ -147,7 +147,7 @@ class _SchemaReader:
                 meant = nearest(name, [n for n in made if n not in self._outputs])
                 misspelt.add(meant)
                 message = f"no action makes the output {name!r}"
-                expected = "a command's stdout, or a script, that makes it"
+                expected = "a command's stdout, a callback or a script that makes it"
                 self.section.add(node.at, path, message, expected, meant)
         for name, (_, node, path) in self._inputs.items():
             if drafts and name not in used:

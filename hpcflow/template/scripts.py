@@ -200,7 +200,7 @@ def bind(
     """Fit a function to an action.
 
     formats: of the data in and out. inputs: the schema's; available: these and what
-    earlier actions make; outputs: those that no command captures. A parameter `p`
+    earlier actions make; outputs: those that no command makes. A parameter `p`
     takes the labelled inputs `p[one]`, `p[two]` too.
     """
     data_in, data_out = formats

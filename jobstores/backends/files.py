@@ -205,7 +205,7 @@ def sync(path: str) -> None:
         fd = os.open(
             path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
         )  # a pipe may be there
-    except FileNotFoundError:
+    except ABSENT:
         return
     try:
         os.fsync(fd)

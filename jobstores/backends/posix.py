@@ -223,6 +223,8 @@ class PosixPort:
         import shutil
 
         directory = self._directory(prefix)
+        if os.path.islink(directory):  # only a store's own folder may be one
+            raise UnavailableError(f"{directory}: a symbolic link, which is not removed")
         try:
             if os.path.isdir(directory):
                 shutil.rmtree(directory)

@@ -1,5 +1,8 @@
 """What `/proc` says about processes: who lives, who belongs together.
 
+`jobstores.process_identity` reads some of the same, in words of its own: neither
+package may import the other, and a third one for twenty lines would be worse.
+
 Source: proc(5), Linux 3.10 and later.
 """
 

@@ -55,16 +55,42 @@ def test_submit_says_at_once_that_the_controller_is_down(cli, calls):
     assert set(calls()) == {"scontrol"}
 
 
-def test_submitting_goes_on_when_the_controller_is_back(cli, calls, monkeypatch):
-    cli("make", cli.template(TEMPLATE), "--path", "wk")
-    cli("submit", "wk", "--scheduler", "slurm", code=6)
-    down = cli.folder / "down"
-    (down / "scontrol").write_text(
+def answering(cli, *, ping: str) -> None:
+    """`scontrol` tells the cluster's limits, and of the controller what `ping` says."""
+    (cli.folder / "down" / "scontrol").write_text(
         "#!/bin/sh\n"
-        "case $1 in ping) echo 'Slurmctld(primary) at login is UP' ;;\n"
+        f"echo scontrol >>{cli.folder}/calls\n"
+        f"case $1 in ping) {ping} ;;\n"
         "*) echo 'MaxArraySize            = 1001' ;; esac\n"
     )
-    (down / "sbatch").write_text(f"#!/bin/sh\necho sbatch >>{cli.folder}/calls\necho 7\n")
-    assert cli.json("submit", "wk")["submitted_jobs"] == [0]
+
+
+def mend(cli) -> None:
+    """The controller is back."""
+    answering(cli, ping="echo 'Slurmctld(primary) at login is UP'")
+    (cli.folder / "down" / "sbatch").write_text(
+        f"#!/bin/sh\necho sbatch >>{cli.folder}/calls\necho 7\n"
+    )
+
+
+def test_what_was_not_planned_for_want_of_limits_is_submitted_when_they_are_there(
+    cli, calls
+):
+    cli("make", cli.template(TEMPLATE), "--path", "wk")
+    cli("submit", "wk", "--scheduler", "slurm", code=6)
+    assert cli.json("show", "wk")["phase"] == "made"
+    mend(cli)
+    assert cli.json("submit", "wk", "--scheduler", "slurm")["submitted_jobs"] == [0]
+    assert cli.json("submit", "wk")["submitted_jobs"] == []
+    assert calls().count("sbatch") == 1
+
+
+def test_submitting_goes_on_when_the_controller_is_back(cli, calls):
+    cli("make", cli.template(TEMPLATE), "--path", "wk")
+    answering(cli, ping=PING)
+    cli("submit", "wk", "--scheduler", "slurm", code=6)
+    assert calls().count("sbatch") == 0
+    mend(cli)
+    assert cli.json("submit", "wk")["submitted_jobs"] == [0]  # where it was planned to go
     assert cli.json("submit", "wk")["submitted_jobs"] == []
     assert calls().count("sbatch") == 1

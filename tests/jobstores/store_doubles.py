@@ -5,12 +5,30 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+EFFORT = int(os.environ.get("HPCFLOW_TEST_EFFORT", "1"))
+"""How many times as much random campaigns try as in an everyday run."""
+
+
+def imported_by(code: str, *arguments: str) -> set[str]:
+    """Packages other than ours and the standard library's that the code imports."""
+    command = [sys.executable, "-I", "-S", "-c"]
+    script = f"import sys; sys.path.insert(0, sys.argv[1])\n{code}\nprint(*sys.modules)"
+    ran = subprocess.run(
+        [*command, script, ROOT, *arguments], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    names = {name.split(".")[0] for name in ran.stdout.split()}
+    return names - {"jobstores", "__main__"} - sys.stdlib_module_names
 
 
 class FakeClock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from jobstores.lease import LeaseTiming, acquire, remove_old
 from jobstores.process_identity import identity
 from jobstores.records import encode_record
 from jobstores.segments import read_segment
-from tests.jobstores.store_doubles import FakeClock, HookedPort
+from tests.jobstores.store_doubles import FakeClock, HookedPort, killing
 
 HOLDER = {"t": "holder", "at": 1_700_000_000_000_000, "nonce": "x"}
 ELSEWHERE = {"host": "node17", "boot": "b", "pid": 4242, "pid_start": 1, "pid_ns": "p"}
@@ -137,9 +138,13 @@ def test_a_beat_counts_from_before_it_was_synced() -> None:
     store = MemoryPort()
 
     def slow(name: str, key: str) -> None:
-        clock.now += 29.0 if name == "sync" else 0.0
+        clock.now += 29.0 if name in ("put", "sync") else 0.0
 
     with acquire(HookedPort(store, slow), timing=timing(clock)) as lease:
+        assert lease.own()
+        clock.now += 2.0
+        assert not lease.own()
+        lease.beat()
         assert lease.own()
         clock.now += 2.0
         assert not lease.own()
@@ -210,6 +215,42 @@ def test_a_killed_holder_is_succeeded_at_once(tmp_path: Any) -> None:
     assert ran.returncode == -9
     clock = FakeClock()
     with acquire(PosixPort(str(tmp_path)), timing=timing(clock)) as lease:
+        assert lease.number == 2
+    assert clock.slept == 0.0
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+def test_a_taker_killed_at_any_call_is_succeeded_at_once(tmp_path: Any, at: int) -> None:
+    child = os.fork()
+    if not child:
+        port = killing(PosixPort(str(tmp_path)), at, lambda *_: True)
+        acquire(port, timing=timing(FakeClock())).release()
+        os._exit(0)
+    os.waitpid(child, 0)
+    clock = FakeClock()
+    with acquire(PosixPort(str(tmp_path)), timing=timing(clock)):
+        pass
+    assert clock.slept == 0.0
+
+
+@pytest.mark.parametrize("failing", ["put", "append_segment"])
+def test_a_claim_that_fails_is_withdrawn(failing: str) -> None:
+    store, clock = MemoryPort(), FakeClock()
+    calls = []
+
+    def fault(name: str, key: str) -> None:
+        if name == failing and not calls:
+            calls.append(key)
+            if name == "put":  # it happened, but for the sync of the name
+                identified = encode_record(0, {**HOLDER, **identity(), "nonce": "n"})
+                store.put(key, identified, create=True)
+            raise UnavailableError("gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jobstores.lease.secrets.token_hex", lambda _: "n")
+        with pytest.raises(UnavailableError):
+            acquire(HookedPort(store, fault), timing=timing(clock))
+    with acquire(store, timing=timing(clock)) as lease:
         assert lease.number == 2
     assert clock.slept == 0.0
 

@@ -18,6 +18,7 @@ from jobstores.backends.posix import PosixPort
 from jobstores.backends.zip import ZipPort
 from jobstores.errors import ConflictError
 from jobstores.records import parse_records
+from tests.jobstores.store_doubles import EFFORT, ROOT
 
 _PRELUDE = """
 import os, sys, itertools
@@ -30,8 +31,7 @@ def tell(number):
     os.write(1, b"%d\\n" % number)
 """
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(swap.__file__)))
-_KILLS = 8
+_KILLS = 8 * EFFORT
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def _little_patience(monkeypatch):
 
 def _start(code, root, first):
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _PRELUDE + code, _ROOT, root, str(first)],
+        [sys.executable, "-I", "-S", "-c", _PRELUDE + code, ROOT, root, str(first)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,  # or communicate would miss what readline has read ahead
@@ -212,7 +212,6 @@ def test_a_zip_file_is_whole_or_the_old_one(tmp_path):
         port.put(f"k/{number}", os.urandom(3000), durable=False)
     content = {key: port.get(key) for key in port.walk("")}
     code = """
-sys.path[:0] = []
 from jobstores.backends.zip import write_zip
 for number in itertools.count():
     write_zip(port, root + ".zip")

@@ -7,21 +7,22 @@ import pytest
 from jobstores.backends import swap
 from tests.jobstores import interleaving
 from tests.jobstores.interleaving import NEVER, Operation, check, explained
+from tests.jobstores.store_doubles import EFFORT
 
 
-@pytest.mark.parametrize("seed", range(0, 200, 40))
+@pytest.mark.parametrize("seed", range(0, 200 * EFFORT, 40))
 def test_every_answer_has_an_explanation(monkeypatch, tmp_path, seed):
     for n in range(seed, seed + 40):
         check(monkeypatch, str(tmp_path / str(n)), n)
 
 
-@pytest.mark.parametrize("seed", range(1000, 1200, 40))
+@pytest.mark.parametrize("seed", range(100_000, 100_000 + 200 * EFFORT, 40))
 def test_every_answer_has_one_though_clients_are_killed(monkeypatch, tmp_path, seed):
     for n in range(seed, seed + 40):
         check(monkeypatch, str(tmp_path / str(n)), n, kill_rate=0.03)
 
 
-@pytest.mark.parametrize("seed", range(2000, 2120, 40))
+@pytest.mark.parametrize("seed", range(200_000, 200_000 + 120 * EFFORT, 40))
 def test_many_swaps_and_deletes(monkeypatch, tmp_path, seed):
     for n in range(seed, seed + 40):
         check(

@@ -17,7 +17,7 @@ from jobstores.errors import BusyError
 from jobstores.generations import IdRange
 from jobstores.lease import LeaseTiming
 from jobstores.workflow_store import WorkflowStore
-from tests.jobstores.store_doubles import FakeClock, Stage
+from tests.jobstores.store_doubles import EFFORT, FakeClock, Stage
 from tests.jobstores.store_scenes import plain_column, plain_columns
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ITEM = Item(0, 0, 0)
 RUNS = range(3)
-SEEDS = 250
+SEEDS = 250 * EFFORT
 
 
 class FaultError(AssertionError):
@@ -236,7 +236,7 @@ def _is_turn(method: str, key: str) -> bool:
 
 @pytest.mark.usefixtures("quick_columns")
 def test_a_view_holds_every_run_that_had_ended() -> None:
-    for seed in range(80):
+    for seed in range(80 * EFFORT):
         Readers(seed).play()
 
 

@@ -17,6 +17,8 @@ from jobstores.packs import read_item
 from jobstores.records import Record, parse_records
 
 NODE = Path(__file__).parents[2] / "hpcflow" / "node" / "__main__.py"
+# The Python of items; may be an older one than the tests need.
+NODE_PYTHON = os.environ.get("HPCFLOW_TEST_NODE_PYTHON", sys.executable)
 
 
 def step(text: str, **fields: Any) -> dict[str, Any]:
@@ -124,7 +126,7 @@ class Job:
     def argv(self, item: int = 0) -> list[str]:
         """The command that executes an item."""
         return [
-            sys.executable,
+            NODE_PYTHON,
             "-I",
             "-S",
             str(NODE),

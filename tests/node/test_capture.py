@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from hpcflow.node import plain
+from hpcflow.node import arrays
 from hpcflow.node.capture import ParseError, parse
 from jobstores import values
 
@@ -105,11 +105,11 @@ def test_arrays_decode_to_lists_without_numpy(value):
             return [lists(item) for item in part]
         return part.tolist() if isinstance(part, (np.ndarray, np.generic)) else part
 
-    assert plain.decode(values.encode(value)) == lists(value)
+    assert arrays.decode(values.encode(value)) == lists(value)
 
 
 def test_an_array_that_has_no_list_form_says_where_it_can_be_had():
     from jobstores.errors import UnstorableError
 
     with pytest.raises(UnstorableError, match="`direct` script only"):
-        plain.decode(values.encode(np.zeros(2, dtype=complex)))
+        arrays.decode(values.encode(np.zeros(2, dtype=complex)))

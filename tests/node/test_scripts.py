@@ -250,3 +250,9 @@ def test_an_old_python_will_do(tmp_path):
     body = "return {'y': [x, sys.version_info[:2], {1, 2}]}"
     job = job_of(tmp_path, body, [1, ("a", 2.5)], python=python38())
     assert result(job) == [[1, ("a", 2.5)], (3, 8), {1, 2}]
+
+
+def test_what_a_script_printed_comes_before_its_traceback(tmp_path):
+    why, log = failure(job_of(tmp_path, "print('so far')\nraise ValueError('no further')"))
+    assert log.startswith("so far\nTraceback")
+    assert why.endswith("ValueError: no further")

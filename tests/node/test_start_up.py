@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.node.job_directory import NODE, Job, outputs_on_fd3, step, variable
+from tests.node.job_directory import NODE, NODE_PYTHON, Job, outputs_on_fd3, step, variable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +88,7 @@ try:
 except SystemExit:
     print(*set(sys.modules) - bare)
 """
-    argv = [sys.executable, "-I", "-S", "-c", program]
+    argv = [NODE_PYTHON, "-I", "-S", "-c", program]
     found = subprocess.check_output(argv, text=True, timeout=30).split()
     names = {name.partition(".")[0] for name in found if not name.startswith("_")}
     stores = {name.split(".")[1] for name in found if name.startswith("jobstores.")}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcflow.node import manifest as manifests
-from hpcflow.node.outcomes import Defer, NotYet, Skip
+from hpcflow.node.inputs import Defer, NotYet, Skip
 from hpcflow.node.rows import RowQueue
 from hpcflow.node.upstream import UpstreamRuns
 from jobstores import values

@@ -567,7 +567,8 @@ def test_an_item_starts_fresh_with_nothing_of_the_supervisors(bench):
     assert int(num_open) == 4  # 0, 1, 2 and the listing's own
     assert stdin == "/dev/null"
     assert int(blocked.split()[1], 16) == 0
-    assert int(ignored.split()[1], 16) == 0
+    # but for signals 32 and 33: glibc's own, which its posix_spawn leaves ignored
+    assert int(ignored.split()[1], 16) & ~0x1_8000_0000 == 0
     assert session == pid
 
 

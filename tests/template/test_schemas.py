@@ -1,5 +1,7 @@
 """Task schemas: inputs, actions, commands, environments."""
 
+import json
+
 import pytest
 
 from hpcflow.model.command_text import CommandTextError
@@ -252,7 +254,7 @@ def test_a_schema_that_no_task_uses_is_checked_too():
     assert problems(text) == [
         (
             "23:17: template_components.task_schemas[1].outputs[0]: no action makes the "
-            "output 'y' (expected a command's stdout, or a script, that makes it)"
+            "output 'y' (expected a command's stdout, a callback or a script that makes it)"
         )
     ]
 
@@ -336,3 +338,49 @@ def test_a_further_check_of_commands_can_be_given():
     assert problems(text, check_command=no_quotes) == [
         "21:45: template_components.task_schemas[0].actions[0].commands[0].command: a quote"
     ]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "hpcflow callback set y 1",
+        '"$HPCFLOW_CALLBACK" set y 1',
+        "'${HPCFLOW_CALLBACK}' set --json y 1",
+        "$HPCFLOW_CALLBACK set 'y' 1",
+        "hpcflow callback \\\n set y 1",
+        "./solve  # does: callback set y",
+        "echo 1; if a; then hpcflow callback set y 1; else hpcflow callback set y 2; fi",
+    ],
+)
+def test_an_output_may_be_set_by_a_callback(call):
+    command = json.dumps(call)
+    text = (
+        "      outputs: [{parameter: y}]\n      actions: [{commands: [{command: %s%s}]}]\n"
+    )
+    (action,) = actions(text % (command, ""))
+    assert (action.outputs, action.commands) == (("y",), (Command(call),))
+    (action,) = actions(text % (command, ", stdout: <<parameter:y>>"))
+    assert action.outputs == ("y",)
+
+
+@pytest.mark.parametrize(
+    "call", ["callback set", "callback settle y", "callback set $y", "a"]
+)
+def test_other_text_sets_no_output(call):
+    text = f"      actions: [{{commands: [{{command: '{call}'}}]}}]\n"
+    assert actions(text)[0].outputs == ()
+
+
+def test_a_misspelt_callback_is_found():
+    text = template(
+        "      outputs: [{parameter: total}]\n"
+        "      actions: [{commands: [{command: echo; hpcflow callback set totl 5}]}]\n"
+    )
+    (problem,) = problems(text)
+    assert "no action makes the output 'total'" in problem
+    assert "a callback or a script that makes it; did you mean 'totl'?" in problem
+    text = template(
+        "      actions: [{commands: [{command: echo; hpcflow callback set totl 5}]}]\n"
+    )
+    (problem,) = problems(text)
+    assert problem.startswith("21:66: ") and "'totl' is no output of the schema" in problem

@@ -222,3 +222,12 @@ def test_a_warning_of_the_script_s_syntax_is_not_ours():
 def test_names_that_no_function_can_have(name):
     with pytest.raises(ScriptError):
         read_function("", name)
+
+
+def test_a_script_need_not_return_what_commands_set(make):
+    outputs = "{parameter: y}, {parameter: z}"
+    callback = "\n        - commands: [{command: hpcflow callback set z 5}]"
+    actions = USE_ALL + ACTION + callback
+    path = make("def work(**inputs):\n    pass\n    return made()\n", outputs, actions)
+    made = [action.outputs for action in load_template(path).tasks[0].schema.actions]
+    assert made == [(), ("y",), ("z",)]

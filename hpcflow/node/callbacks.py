@@ -1,7 +1,9 @@
-"""`callback`: a user's own script says what became of its run.
+"""Callbacks: what users' own scripts say of their runs, and how the item hears it.
 
-It writes a side segment of the item's attempt, found by the HPCFLOW_* variables
-that every run has. Set values count where the run did not make them otherwise.
+Each `hpcflow callback` is a process of its own. It finds the item's attempt by the
+HPCFLOW_* variables that every run has, writes one record into a segment of its own
+beside the item's (a side segment), and marks the run's log, so that the item looks
+for side segments after just those runs.
 """
 
 from __future__ import annotations
@@ -11,25 +13,25 @@ import os
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List, Set
 
+from hpcflow.node import log
 from hpcflow.node.outputs import fitted, shortened
-from hpcflow.node.side import side_prefix
 from jobstores import values
 from jobstores.backends.posix import PosixPort
 from jobstores.decisions import Item
 from jobstores.errors import AlreadyExistsError, JobStoreError
 from jobstores.references import put_reference
-from jobstores.segments import SegmentWriter
+from jobstores.segments import SegmentWriter, directory_prefix, read_segment, segment_key
 
 if TYPE_CHECKING:
-    from jobstores.port import SegmentHandle
+    from jobstores.port import ObjectPort, SegmentHandle
     from jobstores.records import Record
 
 USAGE = """\
-usage: callback set NAME VALUE | set NAME --json TEXT
-       callback start [RUN] | end [RUN] --exit N | skip [RUN] --why TEXT
-RUN is the current run where it is left out.
+usage: hpcflow callback set NAME VALUE | set NAME --json TEXT
+       hpcflow callback start [RUN] | end [RUN] --exit N | skip [RUN] --why TEXT
+A VALUE is text. RUN is the current run where it is left out.
 """
 EX_USAGE = 64
 EX_UNAVAILABLE = 69
@@ -129,7 +131,7 @@ def _write(record: Record, environment: Any) -> None:
     port = PosixPort(environment.get("HPCFLOW_WK_PATH", ""))
     item = Item(where["SUB_IDX"], where["JS_IDX"], where["ITEM_IDX"])
     attempt = where["ATTEMPT"]
-    handle, number = _new_segment(port, side_prefix(item, attempt))
+    handle, number = _new_segment(port, _side_prefix(item, attempt))
     record["at"] = time.time_ns() // 1000
     if record["t"] == "set":
         name = record["name"]
@@ -140,6 +142,7 @@ def _write(record: Record, environment: Any) -> None:
     writer.append(record)
     writer.sync()
     writer.close()
+    log.mark(environment.get("HPCFLOW_RUN_STD_PATH", ""))
 
 
 def _new_segment(port: PosixPort, prefix: str) -> tuple[SegmentHandle, int]:
@@ -149,3 +152,53 @@ def _new_segment(port: PosixPort, prefix: str) -> tuple[SegmentHandle, int]:
             return port.create_segment(f"{prefix}{number}"), number
         except AlreadyExistsError:
             continue
+
+
+# --- how the item hears of it -----------------------------------------------------------
+
+
+def _side_prefix(item: Item, attempt: int) -> str:
+    """What the keys of an attempt's side segments begin with; a number follows."""
+    return f"{segment_key(*item, attempt)}.side."
+
+
+class Said:
+    """What the callbacks of one run add up to. skip: why; exit: the status to go by."""
+
+    def __init__(self, records: List[Record]) -> None:
+        self.values: Dict[str, Any] = {}
+        self.skip: str | None = None
+        self.exit: int | None = None
+        for record in records:
+            if record["t"] == "set":
+                self.values[record["name"]] = record["value"]
+            elif record["t"] == "skip":
+                self.skip = record["why"]
+            elif record["t"] == "end":
+                self.exit = record["exit"]
+
+
+class SideRecords:
+    """The records of an attempt's side segments, each segment read once."""
+
+    def __init__(self, port: ObjectPort, item: Item, attempt: int) -> None:
+        self._port = port
+        self._directory = directory_prefix(*item)
+        self._begin = _side_prefix(item, attempt).rpartition("/")[2]
+        self._read: Set[str] = set()
+        self._records: Dict[int, List[Record]] = {}
+
+    def of(self, run: int) -> Said:
+        """What was said of a run.
+
+        Raises:
+            JobStoreError: the storage does not answer.
+        """
+        for name in self._port.list(self._directory):
+            if not name.startswith(self._begin) or name in self._read:
+                continue
+            for record in read_segment(self._port, f"{self._directory}/{name}").records:
+                self._records.setdefault(record["run"], []).append(record)
+                self._read.add(name)  # else its callback, of another run, is yet to write
+        records = self._records.get(run, [])
+        return Said(sorted(records, key=lambda record: int(record["at"])))

@@ -1,7 +1,9 @@
-"""Starting and ending runs' processes: one `posix_spawn` of bash per run.
+"""Processes and signals: how runs are started and ended, and what this process is sent.
 
-Each run is a process group of its own in the item's session, so that its whole
-tree can be signalled while the batch system still sees it as part of the job.
+Each run is one `posix_spawn` of bash, and a process group of its own in the item's
+session, so that its whole tree can be signalled while the batch system still sees it
+as part of the job. Signals to this process are events of the loop: a pipe becomes
+readable when one arrives.
 """
 
 from __future__ import annotations
@@ -12,13 +14,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, List, Tuple
 
 from hpcflow.node.shell import UnusableValueError
-from hpcflow.node.signals import RESET_IN_RUNS
 
 if TYPE_CHECKING:
     from hpcflow.node.launch import Launch
 
 HIGHEST_CAPTURE_FD = 31
-_NULL = "/dev/null"
+
+# These end the item; the runs get a moment to save what they can.
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGXCPU, signal.SIGHUP)
+# These are for the runs (a scheduler's warning); the item goes on.
+PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
+
+# What a run's bash must find as default again: what Python ignores, what a
+# background job of a jobscript ignores, and what is handled here.
+RESET_IN_RUNS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT, *STOPPING, *PASSED_ON)
 
 
 def reserve_low_fds() -> int:
@@ -27,7 +36,7 @@ def reserve_low_fds() -> int:
     With every other descriptor of this process above them, the order in which a
     run's descriptors are put in place can't overwrite one that is still needed.
     """
-    null = os.open(_NULL, os.O_RDWR | os.O_CLOEXEC)
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     while null <= HIGHEST_CAPTURE_FD:
         null = os.dup(null)
     return null
@@ -112,3 +121,39 @@ def alive(group: int) -> bool:
 def kill_group(group: int) -> None:
     """End a run's tree at once."""
     signal_group(group, signal.SIGKILL)
+
+
+def _note(number: int, frame: object) -> None:
+    """Do nothing: the interpreter has written the number to the pipe already."""
+
+
+class SignalPipe:
+    """Collects SIGCHLD and the signals that end, or are passed on to, the runs."""
+
+    def __init__(self) -> None:
+        self.fd, self._write_fd = os.pipe()
+
+    def install(self) -> None:
+        """Begin to collect. A hang-up that is ignored (nohup) stays ignored."""
+        os.set_blocking(self.fd, False)
+        os.set_blocking(self._write_fd, False)
+        signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, *STOPPING, *PASSED_ON):
+            ignored = signal.getsignal(number) == signal.SIG_IGN
+            if not (number == signal.SIGHUP and ignored):
+                signal.signal(number, _note)
+
+    def collect(self) -> List[int]:
+        """The signals that arrived, but for SIGCHLD, in order."""
+        try:
+            return [n for n in os.read(self.fd, 65536) if n != signal.SIGCHLD]
+        except BlockingIOError:
+            return []
+
+
+def name_of(number: int) -> str:
+    """A signal's name, such as SIGTERM."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

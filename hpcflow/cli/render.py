@@ -152,7 +152,7 @@ def failure_lines(
     rest = own[limit:]
     if rest:
         lines += ["", "  others:"]
-        reasons = Counter((f.task, _reason(f)) for f in rest)
+        reasons = Counter((f.task + _action(f.action), _reason(f)) for f in rest)
         lines += [f"    {n} x {task}: {why}" for (task, why), n in reasons.most_common(10)]
     unnamed = status.num_failures - len(status.failures)
     if unnamed > 0:

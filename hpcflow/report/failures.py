@@ -8,6 +8,9 @@ from hpcflow.report.data import Failure, LogSlice
 from jobstores.records import RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from jobstores.decisions import Item
     from jobstores.generations import Base
     from jobstores.workflow_store import WorkflowStore
 
@@ -15,13 +18,23 @@ _NOT_WELL = (RunState.FAILED, RunState.LOST, RunState.CANCELLED, RunState.ABORTE
 
 
 def folded_failures(
-    store: WorkflowStore, base: Base, path: str, limit: int
+    store: WorkflowStore,
+    base: Base,
+    path: str,
+    limit: int,
+    without: Collection[Item] = (),
 ) -> list[Failure]:
-    """The first failed runs of the base's `runs` table, at most `limit`."""
+    """The first failed runs of the base's `runs` table, at most `limit`.
+
+    Those of the items `without` are left out.
+    """
     import numpy as np  # only where something failed: `show` stays light
 
     state = np.asarray(store.column(base, "runs", "state"))
-    rows = np.flatnonzero(np.isin(state, [int(s) for s in _NOT_WELL]))[:limit]
+    failed = np.isin(state, [int(s) for s in _NOT_WELL])
+    if without:
+        failed[_rows_of(store, base, without)] = False
+    rows = np.flatnonzero(failed)[:limit]
     names = ("id", "exit", "attempt", "submission", "job", "item", "why")
     spans = ("log_slot", "log_start", "log_end")
     columns = {name: store.column(base, "runs", name) for name in (*names, *spans)}
@@ -29,6 +42,25 @@ def folded_failures(
         _failure(base, path, RunState(int(state[r])), {n: c[r] for n, c in columns.items()})
         for r in rows
     ]
+
+
+def folded_states(
+    store: WorkflowStore, base: Base, items: Collection[Item]
+) -> list[tuple[int, RunState]]:
+    """The runs that the base has of these items, and their states there."""
+    if "runs" not in base.tables:
+        return []
+    ids, states = (store.column(base, "runs", name) for name in ("id", "state"))
+    rows = _rows_of(store, base, items)
+    return [(int(ids[row]), RunState(int(states[row]))) for row in rows]
+
+
+def _rows_of(store: WorkflowStore, base: Base, items: Collection[Item]) -> list[int]:
+    names = ("submission", "job", "item")
+    columns = [store.column(base, "runs", name) for name in names]
+    wanted = set(map(tuple, items))
+    keys = zip(*(map(int, column) for column in columns), strict=True)
+    return [row for row, key in enumerate(keys) if key in wanted]
 
 
 def _failure(base: Base, path: str, state: RunState, row: dict[str, Any]) -> Failure:

@@ -19,7 +19,7 @@ from hpcflow.report.data import (
     TaskStatus,
     WorkflowStatus,
 )
-from hpcflow.report.failures import folded_failures
+from hpcflow.report.failures import folded_failures, folded_states
 from hpcflow.report.item_runs import item_runs
 from hpcflow.submit.reconcile import (
     JobView,
@@ -31,6 +31,7 @@ from hpcflow.submit.reconcile import (
 from jobstores.decisions import Item
 from jobstores.outcomes import outcome
 from jobstores.records import RunState
+from jobstores.segments import segment_key
 from schedulers.job import EndCause, JobPhase
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def read_status(
     jobs = job_views(store.port, view)
     troubles = ask_schedulers(jobs, load) if ask and not store.port.read_only else {}
     count = _Count(store.port, view, path, max_failures)
+    requeued = {i for i in view.tail if segment_key(*i, 0) in view.base.consumed}
+    if requeued:  # their tail says all anew, the folded records included
+        count.take_back(folded_states(store, view.base, requeued))
     cancelled = {job.submission for job in jobs if job.cancelled}
     for item, decision in view.tail.items():
         if decision is not None:
@@ -71,7 +75,8 @@ def read_status(
     failures = count.failures
     folded = sum(count.folded[state] for state in _NOT_WELL)
     if folded and len(failures) < max_failures:
-        failures += folded_failures(store, view.base, path, max_failures - len(failures))
+        left = max_failures - len(failures)
+        failures += folded_failures(store, view.base, path, left, without=requeued)
     return WorkflowStatus(
         name=view.base.info["name"],
         id=view.base.info["id"],
@@ -80,7 +85,7 @@ def read_status(
         phase=_phase(count, jobs),
         tasks=count.tasks(),
         jobs=tuple(_job_status(job) for job in jobs),
-        failures=tuple(failures[:max_failures]),
+        failures=tuple(sorted(failures, key=lambda f: f.run)[:max_failures]),
         num_failures=sum(c[state] for c in count.counts for state in _NOT_WELL),
         warnings=tuple(
             f"{name} does not answer, so the states of its jobs may be old: {why}"
@@ -113,6 +118,12 @@ class _Count:
     def _move(self, task: int, old: RunState, new: RunState, runs: int = 1) -> None:
         self.counts[task][old] -= runs
         self.counts[task][new] += runs
+
+    def take_back(self, folded: list[tuple[int, RunState]]) -> None:
+        """Count folded runs as if they were not: their item was requeued since."""
+        for run, state in folded:
+            self._move(self.task_of(run), state, RunState.PENDING)
+            self.folded[state] -= 1
 
     def add_item(self, item: Item, decision: Decision, *, cancelled: bool) -> None:
         """Count what an item recorded since the last fold."""

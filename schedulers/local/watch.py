@@ -161,11 +161,12 @@ class Watch:
         fresh = [item for item in items if item.cause is None]
         if not fresh:
             return
-        members = families({item.mark: item.pid for item in fresh})
         for item in fresh:
             item.cause = cause
             item.kill_at = time.monotonic() + GRACE_S
-            item.asked = members[item.mark]
+            # Only the leader, which tells its children: a shell whose command died of
+            # its own copy first would go on to the next command.
+            item.asked = {item.pid}
             signal_all(item.asked, signal.SIGTERM)
 
     def enforce(self) -> None:
@@ -182,8 +183,8 @@ class Watch:
             if now >= item.kill_at:
                 signal_all(left, signal.SIGKILL)
             elif item.end is not None:
-                # born while the others got theirs; children of a leader that is still
-                # tidying up are its own business
+                # what the leader left behind; children of one that is still tidying up
+                # are its own business
                 signal_all(left - item.asked, signal.SIGTERM)
                 item.asked |= left
             if item.end is not None and not left:

@@ -419,6 +419,19 @@ def test_cancel_reaches_processes_that_left_the_session_and_kills_what_ignores_t
     assert (bench.folder / "trapped").exists()
 
 
+def test_a_cancel_tells_the_leader_alone_first(bench):
+    body = """
+    bash -c 'trap "touch early" TERM; echo $$ > pid; until [ -e go ]; do sleep 0.1; done' &
+    trap 'sleep 0.7; [ -e early ] || touch in_order; touch go; wait; exit 0' TERM
+    wait
+    """
+    job_id = bench.run(body)
+    pid_in(bench, "pid")
+    bench.scheduler.cancel([job_id])
+    bench.wait_end(job_id)
+    assert (bench.folder / "in_order").exists()
+
+
 def test_a_time_limit_stops_an_item(bench):
     bench.resources = JobResources(walltime_s=1)
     job_id = bench.run("sleep 1000")

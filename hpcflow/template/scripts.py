@@ -65,9 +65,8 @@ def read_function(text: str, file: str) -> Function:
             warnings.simplefilter("ignore")
             module = ast.parse(text)
     except SyntaxError as error:
-        raise ScriptError(
-            f"{base}:{error.lineno or 0}:{error.offset or 0}: {error.msg}"
-        ) from error
+        place = f":{error.lineno}:{error.offset or 0}" if error.lineno else ""
+        raise ScriptError(f"{base}{place}: {error.msg}") from error
     except ValueError as error:
         raise ScriptError(f"{base}: {error}") from error
     definitions = dict(_definitions(module.body))

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from hpcflow.cli import options
+from hpcflow.cli.results import print_text
 from hpcflow.cli.submit import print_plan, submit
 from hpcflow.cli.words import typed_path
 from hpcflow.errors import SubmissionError
@@ -22,6 +23,13 @@ from hpcflow.errors import SubmissionError
 @options.scheduler
 @options.dry_run
 @click.option("--wait", is_flag=True, help="Wait until it has ended.")
+@click.option(
+    "--results",
+    "tables",
+    multiple=True,
+    metavar="TASK",
+    help="With --wait: then print this task's table; may be repeated.",
+)
 @options.timeout
 @options.as_json
 @options.quiet
@@ -31,6 +39,7 @@ def command(
     name: str | None,
     variables: dict[str, str],
     scheduler: str | None,
+    tables: tuple[str, ...],
     timeout: float | None,
     *,
     dry_run: bool,
@@ -41,6 +50,8 @@ def command(
     """Make a workflow of TEMPLATE and submit it."""
     from hpcflow.app.workflow import Workflow
 
+    if tables and (as_json or not wait):
+        raise click.UsageError("--results goes with --wait, and not with --json")
     if dry_run:
         scratch = tempfile.mkdtemp(prefix="hpcflow-dry-run-")
         try:
@@ -52,10 +63,14 @@ def command(
             shutil.rmtree(scratch)
     workflow = Workflow.make(template, path=path, variables=variables, name=name)
     try:
-        return submit(
+        code = submit(
             workflow, scheduler, wait=wait, timeout=timeout, as_json=as_json, quiet=quiet
         )
     except SubmissionError as error:
         where = typed_path(str(workflow.path))
         error.add_note(f"The workflow is made; to try again: hpcflow submit {where}")
         raise
+    for task in tables:
+        click.echo(f"\n{task}:")
+        print_text(workflow.results(task))
+    return code

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHOWN_ROWS = 60
 CELL_WIDTH = 40
+LAST_CELL_WIDTH = 300
 
 
 @click.command("results")
@@ -50,7 +51,7 @@ def command(
         writer.writerow(table.columns)
         writer.writerows(_csv_rows(table))
     else:
-        _print_text(table)
+        print_text(table)
 
 
 def _csv_rows(table: Table) -> Iterator[tuple[Any, ...]]:
@@ -84,9 +85,10 @@ def _print_json(table: Table) -> None:
     click.echo(json.dumps(document))
 
 
-def _print_text(table: Table) -> None:
+def print_text(table: Table) -> None:
+    """The first rows, as columns of text; a text in the last column is not cut short."""
     shown = [
-        [value_text(value, CELL_WIDTH) for value in row]
+        [*(value_text(value, CELL_WIDTH) for value in row[:-1]), _last_cell(row[-1])]
         for row, _ in zip(table.rows(), range(SHOWN_ROWS), strict=False)
     ]
     rows = [list(table.columns), *shown]
@@ -98,3 +100,7 @@ def _print_text(table: Table) -> None:
             f"... {count(len(table) - SHOWN_ROWS, 'more row')}; --csv or --json prints all",
             err=True,
         )
+
+
+def _last_cell(value: Any) -> str:
+    return value_text(value, LAST_CELL_WIDTH if isinstance(value, str) else CELL_WIDTH)

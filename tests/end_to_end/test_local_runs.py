@@ -198,6 +198,27 @@ def test_a_broken_template_leaves_nothing_behind(cli):
     assert sorted(p.name for p in cli.folder.iterdir()) == ["template.yaml"]
 
 
+def test_go_ends_with_the_tables_that_are_asked_for(cli):
+    template = cli.template(ECHO.replace("VALUES", '["a", "b"]'))
+    answer = cli("go", template, "--path", "wk", "--wait", "-q", "--results", "say")
+    assert answer.stdout.split() == [
+        "say:",
+        "element",
+        "x",
+        "y",
+        "0",
+        "a",
+        "a",
+        "1",
+        "b",
+        "b",
+    ]
+    for extra in ((), ("--wait", "--json")):
+        refused = cli("go", template, "--results", "say", *extra, code=2)
+        assert "--results goes with --wait" in refused.stdout + refused.stderr
+    assert not list(cli.folder.glob("echo_*"))
+
+
 def test_a_taken_path_is_refused_and_kept(cli):
     (cli.folder / "wk").mkdir()
     (cli.folder / "wk" / "mine").write_text("keep")

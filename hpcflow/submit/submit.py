@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcflow.compile.grouping import CompileOptions, compile_jobs
 from hpcflow.errors import StorageError, SubmissionError
-from hpcflow.persist.journal import JournalState, JournalWriter, read_journal
+from hpcflow.persist.journal import JournalState, JournalWriter, journal_key, read_journal
 from hpcflow.persist.workflow_record import WorkflowReader
 from hpcflow.submit.home import check_home
 from hpcflow.submit.jobs import (
@@ -27,6 +27,7 @@ from hpcflow.submit.jobs import (
     write_job_directories,
 )
 from hpcflow.submit.unanswered import look_up_unanswered
+from jobstores import segments
 from schedulers.errors import RefusedError, SchedulerError, UnknownOutcomeError
 from schedulers.job import Dependency, DependencyKind
 
@@ -208,11 +209,22 @@ def _submit_jobs(
         for record in missing:
             if record["index"] in journal.ids:
                 continue
+            _check_never_ran(store, submission, record["index"])
             lease.check()
             _prepare_log_directory(context.root, submission, record["index"])
             _submit_one(context, submission, record, journal, schedulers, writer)
             done.append(record["index"])
     return done
+
+
+def _check_never_ran(store: WorkflowStore, submission: int, job: int) -> None:
+    """A job that the journal does not know, and that has run, is not handed over again."""
+    if store.port.list(segments.job_prefix(submission, job)):
+        raise StorageError(
+            f"{store.port.locator}: {journal_key(submission)} does not know job {job}, but "
+            "the job has left records: the journal was damaged. Nothing was submitted; "
+            "put the journal back from a copy, or make the workflow anew."
+        )
 
 
 def _prepare_log_directory(root: str, submission: int, job: int) -> None:

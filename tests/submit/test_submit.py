@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcflow.errors import SubmissionError
+from hpcflow.errors import StorageError, SubmissionError
 from hpcflow.persist.journal import JournalWriter, read_journal
 from hpcflow.submit.cancel import cancel_workflow
 from hpcflow.submit.submit import submit_workflow
@@ -223,3 +223,15 @@ def test_a_journal_goes_on_behind_a_torn_line(made: Path) -> None:
         writer.add("submitted", job=0, id="5")
     state = read_journal(port, 0)
     assert (state.ids, state.intents) == ({0: "5"}, {})
+
+
+def test_a_job_that_has_run_is_not_handed_over_again_for_a_damaged_journal(
+    made: Path,
+) -> None:
+    scheduler = scheduler_of(made)
+    submit(made, scheduler)
+    play_item(opened(made), Item(0, 0, 0), [])
+    (made / "submissions/0/journal").write_bytes(b"")
+    with pytest.raises(StorageError, match="the journal was damaged"):
+        submit(made, scheduler)
+    assert len(scheduler.names) == 3

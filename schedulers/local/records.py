@@ -3,7 +3,7 @@
     jobs/000001.json   one job, create-only; the number is its id and its turn
     cancel/1           there once the job's end was asked for
     events             what happened, one line each, appended by the supervisor
-    supervisor.json    the supervisor that serves, or served, this directory
+    supervisor.json    the supervisor that serves this directory, or was killed
     log                what supervisors had to say
 
 A line of `events` is one of

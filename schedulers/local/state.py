@@ -14,7 +14,7 @@ from schedulers.local.processes import Place, is_alive
 
 @dataclass(frozen=True, slots=True)
 class SupervisorRecord:
-    """The last supervisor that served a directory."""
+    """The supervisor that serves a directory, or was killed while it did."""
 
     pid: int
     start: int
@@ -110,7 +110,7 @@ class StateDir:
             raise UnavailableError(f"{self.events_path}: {error.strerror}") from error
 
     def supervisor(self) -> SupervisorRecord | None:
-        """The last supervisor, alive or not."""
+        """The supervisor, alive or not; None once it has ended of itself."""
         try:
             with open(self._supervisor, "rb") as file:
                 document = json.load(file)
@@ -126,6 +126,11 @@ class StateDir:
         with open(temporary, "w", encoding="ascii") as file:
             json.dump({"pid": pid, "start": start, "place": place._asdict()}, file)
         os.replace(temporary, self._supervisor)
+
+    def forget_supervisor(self) -> None:
+        """Say that nobody serves this directory any more."""
+        with suppress(OSError):
+            os.unlink(self._supervisor)
 
 
 def _list(path: str) -> list[str]:

@@ -46,10 +46,10 @@ def serve(state: StateDir, tell: Callable[[str], None]) -> None:
         watch.take_in()
         state.record_supervisor(os.getpid(), start, this_place())
         tell("ok")
-        _loop(watch, wake, os.path.join(directory, key))
+        _loop(watch, wake, os.path.join(directory, key), state.forget_supervisor)
 
 
-def _loop(watch: Watch, wake: int, prefix: str) -> None:
+def _loop(watch: Watch, wake: int, prefix: str, forget: Callable[[], None]) -> None:
     signals, wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -62,6 +62,7 @@ def _loop(watch: Watch, wake: int, prefix: str) -> None:
             with lock_file(f"{prefix}.gate"):
                 watch.take_in()
                 if watch.is_idle:
+                    forget()  # first: to exit takes a while, and serves nobody
                     for suffix in ("lock", "wake", "gate"):
                         with suppress(FileNotFoundError):
                             os.unlink(f"{prefix}.{suffix}")

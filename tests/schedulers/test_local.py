@@ -183,6 +183,37 @@ def test_no_job_is_lost_between_a_supervisor_that_ends_and_the_next(bench):
     assert len(bench.submitted) == 12
 
 
+def test_a_supervisor_that_takes_its_time_to_exit_serves_nobody(
+    bench, runtime_dir, monkeypatch
+):
+    """It found nothing left and gave up its lock: the next job needs another one."""
+    code = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from schedulers.local.supervisor import main
+caller = os.getpid()
+main(sys.argv[2])
+if os.getpid() != caller:
+    time.sleep(60)
+"""
+    slow = [sys.executable, "-I", "-S", "-c", code, str(ROOT), state_path(bench)]
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            LocalScheduler, "_start_supervisor", lambda _: subprocess.run(slow, check=True)
+        )
+        first = bench.run("wait_for go")
+    leaving = supervisor(bench)
+    bench.touch("go")
+    bench.wait_end(first)
+    bench.wait(lambda: not list(runtime_dir.glob("*.wake")), "it does not give up")
+    assert is_alive(leaving.pid, leaving.start)
+    bench.patience_s = 10.0
+    try:
+        bench.wait_end(bench.run("true"))
+    finally:
+        os.kill(leaving.pid, signal.SIGKILL)
+
+
 def test_a_supervisor_started_by_hand_beside_another_steps_back(bench):
     bench.run("wait_for go")
     first = supervisor(bench)
@@ -568,7 +599,7 @@ def test_cores_default_to_what_this_process_may_use(tmp_path, monkeypatch):
 def test_an_item_starts_fresh_with_nothing_of_the_supervisors(bench):
     job = bench.job(
         "pwd; ls /proc/self/fd | wc -l; readlink /proc/self/fd/0\n"
-        "grep -E 'Sig(Blk|Ign)' /proc/self/status; ps -o sid= -p $$ | tr -d ' '; echo $$"
+        "grep -E 'Sig(Blk|Ign)' /proc/self/status; cut -d ' ' -f 6 /proc/$$/stat; echo $$"
     )
     lines = job.script and Path(job.script).read_text().replace(
         f"cd '{bench.folder}'", "true"

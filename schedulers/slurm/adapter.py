@@ -160,6 +160,8 @@ class SlurmScheduler:
 
     def limits(self) -> Limits:
         """What `scontrol show config` says; a user's own limits are not in it."""
+        if self._probe:
+            self._check_up()  # show config takes 10 s to notice that nobody answers
         argv = ["scontrol", "show", "config"]
         return answers.parse_limits(self._driver.ask(argv, check_up=self._check_up).stdout)
 

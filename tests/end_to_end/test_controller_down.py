@@ -87,7 +87,9 @@ def test_what_was_not_planned_for_want_of_limits_is_submitted_when_they_are_ther
 
 def test_submitting_goes_on_when_the_controller_is_back(cli, calls):
     cli("make", cli.template(TEMPLATE), "--path", "wk")
-    answering(cli, ping=PING)
+    seen = cli.folder / "seen"  # it goes down between the question for limits and sbatch
+    up_once = f"[ -e {seen} ] && {{ {PING}; }}; touch {seen}; echo 'Slurmctld is UP'"
+    answering(cli, ping=up_once)
     cli("submit", "wk", "--scheduler", "slurm", code=6)
     assert calls().count("sbatch") == 0
     mend(cli)

@@ -29,6 +29,7 @@ class WrappedPort:
         self.inner = inner
         self.locator = inner.locator
         self.read_only = inner.read_only
+        self.column_format = inner.column_format
 
     def _call(self, method: str, key: str, action: Callable[[], Any]) -> Any:
         raise NotImplementedError

@@ -64,6 +64,7 @@ class ObjectPort(Protocol):
 
     locator: str  # the text that `jobstores.open` understands, such as "zarr:/a/b"
     read_only: bool
+    column_format: str  # how new columns are laid out: "zarr", or "ndjson"
 
     def get(self, key: str, start: int = 0, stop: Optional[int] = None) -> bytes:
         """The object's bytes, or of its bytes those in [start, stop).

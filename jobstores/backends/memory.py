@@ -52,6 +52,7 @@ _memories_lock = threading.Lock()
 class MemoryPort:
     """An `ObjectPort` over a process's memory; without a name nobody shares it."""
 
+    column_format = "zarr"
     read_only = False
 
     def __init__(self, name: str = "") -> None:

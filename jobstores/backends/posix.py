@@ -133,6 +133,7 @@ class _PayloadFile(io.BufferedWriter):
 class PosixPort:
     """An `ObjectPort` over one directory, which the first write makes."""
 
+    column_format = "zarr"
     read_only = False
 
     def __init__(self, root: str) -> None:

@@ -49,6 +49,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplemente
 class ZipPort:
     """A read-only `ObjectPort` over one zip file, which `close` lets go of."""
 
+    column_format = "zarr"
     read_only = True
 
     def __init__(self, path: str) -> None:

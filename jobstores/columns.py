@@ -1,71 +1,76 @@
-"""Columns: long, plain arrays as Zarr v3 arrays over an object port.
+"""Columns: long, plain arrays over an object port, in one of two formats.
 
-Columns are a codec over objects, no primitive: a column is the objects
-`PREFIX/NAME/zarr.json` and `PREFIX/NAME/c/0`, `c/1`, ..., and PREFIX and the levels
-between are Zarr groups, so that any Zarr library opens them. Kinds:
+Columns are a codec over objects, no primitive: a column is objects below
+`PREFIX/NAME`, as Zarr arrays (`jobstores.zarr_columns`), for analysis and archives, or
+as lines of JSON (`jobstores.ndjson_columns`), for people who read them. A port says how
+new ones are written, each reference how its own one was. Both give the same answers:
 
-======== ==================== ==========================================
-kind     Zarr type, codec     data, as written and as read
-======== ==================== ==========================================
-"int"    int64, zstd          integers; NumPy int64 array
-"float"  float64, zstd        numbers; NumPy float64 array
-"bool"   bool, zstd           NumPy bool array
-"string" string, zstd         list of text
-"json"   string, zstd         list of values (see `jobstores.values`); with
-                              `encoded`, of the JSON texts that stand for them
-======== ==================== ==========================================
+======== ========================================================
+kind     data, as written and as read
+======== ========================================================
+"int"    integers of 64 bits; NumPy int64 array
+"float"  numbers; NumPy float64 array
+"bool"   NumPy bool array
+"string" list of text
+"json"   list of values (see `jobstores.values`); with `encoded`,
+         of the JSON texts that stand for them
+======== ========================================================
 
-The zstd frames carry checksums, and every chunk is written, also one that consists of
-the fill value: so damage and a missing chunk are noticed. Nothing written is durable
-until the port's `sync_tree`. Importing this module imports neither Zarr nor NumPy.
+Damage, and a chunk that is missing, are noticed. Nothing written is durable until the
+port's `sync_tree`. Importing this module imports neither Zarr nor NumPy.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
-from jobstores.errors import (
-    AlreadyExistsError,
-    CorruptError,
-    JobStoreError,
-    NotFoundError,
-    UnstorableError,
-)
+from jobstores import ndjson_columns, zarr_columns
+from jobstores.column_kinds import KINDS, fitted
+from jobstores.errors import UnsupportedError
 from jobstores.keys import check_key, join
 
 if TYPE_CHECKING:
     import zarr
-    from numpy.typing import NDArray
 
     from jobstores.port import ObjectPort
 
-CHUNK_ROWS = 100_000
+__all__ = [
+    "CHUNK_ROWS",
+    "FIRST_OBJECTS",
+    "FORMATS",
+    "KINDS",
+    "ColumnRef",
+    "open_array",
+    "read_column",
+    "write_column",
+    "write_columns",
+]
 
-_DTYPES = {
-    "int": "int64",
-    "float": "float64",
-    "bool": "bool",
-    "string": "string",
-    "json": "string",
-}
-KINDS = tuple(_DTYPES)
-_ACCEPTED = {"int": "iu", "float": "fiu", "bool": "b"}  # kinds of NumPy dtypes
-_GROUP = b'{"zarr_format":3,"node_type":"group","attributes":{}}'
+CHUNK_ROWS = 100_000
+ZARR = "zarr"
+NDJSON = "ndjson"
+FORMATS = (ZARR, NDJSON)
+FIRST_OBJECTS = (zarr_columns.FIRST_OBJECT, ndjson_columns.FIRST_OBJECT)
+"""A column is removed by first removing the object of this name: to a late reader it is
+gone then, and not damaged."""
+
+_WRITERS = {ZARR: zarr_columns.write, NDJSON: ndjson_columns.write}
+_READERS = {ZARR: zarr_columns.read, NDJSON: ndjson_columns.read}
 
 Column = Tuple[str, Any]
 
 
 class ColumnRef(NamedTuple):
-    """Where a column is, its kind and its number of rows."""
+    """Where a column is, its kind, its number of rows, and its format."""
 
     key: str
     kind: str
     length: int
+    format: str = ZARR
 
     def to_json(self) -> list[Any]:
-        """The reference as JSON data."""
-        return list(self)
+        """The reference as JSON data; the format is left out where it is "zarr"."""
+        return list(self[:3] if self.format == ZARR else self)
 
     @classmethod
     def from_json(cls, data: Any) -> ColumnRef:
@@ -74,10 +79,16 @@ class ColumnRef(NamedTuple):
         Raises:
             ValueError: it is no such thing.
         """
-        key, kind, length = data
-        if kind not in KINDS or type(length) is not int or length < 0:
+        key, kind, length, *rest = data
+        ref = cls(check_key(key), kind, length, *rest)
+        if (
+            kind not in KINDS
+            or ref.format not in FORMATS
+            or type(length) is not int
+            or length < 0
+        ):
             raise ValueError(f"no reference to a column: {data!r:.100}")
-        return cls(check_key(key), kind, length)
+        return ref
 
 
 def write_column(
@@ -89,6 +100,7 @@ def write_column(
     *,
     chunk_rows: int = CHUNK_ROWS,
     encoded: bool = False,
+    column_format: Optional[str] = None,
 ) -> ColumnRef:
     """Write one column; `name` may have parts ("runs/state").
 
@@ -96,10 +108,14 @@ def write_column(
         UnstorableError: `data` is not of the kind.
         AlreadyExistsError: there is such a column.
     """
-    columns = {name: (kind, data)}
-    return write_columns(port, prefix, columns, chunk_rows=chunk_rows, encoded=encoded)[
-        name
-    ]
+    return write_columns(
+        port,
+        prefix,
+        {name: (kind, data)},
+        chunk_rows=chunk_rows,
+        encoded=encoded,
+        column_format=column_format,
+    )[name]
 
 
 def write_columns(
@@ -109,15 +125,22 @@ def write_columns(
     *,
     chunk_rows: int = CHUNK_ROWS,
     encoded: bool = False,
+    column_format: Optional[str] = None,
 ) -> Dict[str, ColumnRef]:
-    """Write columns, given as kind and data by name, below one group."""
-    _write_groups(port, prefix, columns)
-    return {
-        name: _write_array(
-            port, join(prefix, name), _array(name, kind, data, encoded), kind, chunk_rows
-        )
-        for name, (kind, data) in columns.items()
-    }
+    """Write columns, given as kind and data by name, below one prefix.
+
+    column_format: "zarr" or "ndjson"; the port's own unless given.
+    """
+    layout = column_format or port.column_format
+    write = _WRITERS[layout]
+    if layout == ZARR:
+        zarr_columns.write_groups(port, prefix, columns)
+    refs = {}
+    for name, (kind, data) in columns.items():
+        rows = fitted(name, kind, data, encoded=encoded)
+        refs[name] = ColumnRef(join(prefix, name), kind, len(rows), layout)
+        write(port, refs[name].key, kind, rows, chunk_rows)
+    return refs
 
 
 def read_column(port: ObjectPort, ref: ColumnRef, *, encoded: bool = False) -> Any:
@@ -128,21 +151,12 @@ def read_column(port: ObjectPort, ref: ColumnRef, *, encoded: bool = False) -> A
         CorruptError: it is damaged, a chunk is missing, or it is not what the
             reference says.
     """
-    array = open_array(port, ref)
-    try:
-        data: Any = array[:]
-    except JobStoreError:
-        raise
-    except Exception as error:
-        raise _damaged(port, ref.key, f"its chunks can't be decoded: {error}") from error
-    if _DTYPES[ref.kind] != "string":
+    data = _READERS[ref.format](port, ref.key, ref.kind, ref.length)
+    if ref.kind != "json" or encoded:
         return data
-    texts: list[str] = data.tolist()
-    if ref.kind == "string" or encoded:
-        return texts
     from jobstores import values
 
-    return [values.loads(text) for text in texts]
+    return [values.loads(text) for text in data]
 
 
 def open_array(port: ObjectPort, ref: ColumnRef) -> zarr.Array[Any]:
@@ -150,129 +164,11 @@ def open_array(port: ObjectPort, ref: ColumnRef) -> zarr.Array[Any]:
 
     Raises:
         NotFoundError, CorruptError: as for `read_column`.
+        UnsupportedError: it is of another format.
     """
-    import zarr
-
-    from jobstores.zarr_adapter import PortStore
-
-    try:
-        array = zarr.open_array(
-            PortStore(port, ref.key, read_only=True, whole=True), mode="r", zarr_format=3
+    if ref.format != ZARR:
+        raise UnsupportedError(
+            f"{port.locator}: the column {ref.key} is lines of JSON, no Zarr array: "
+            "read it as a whole, or copy the store to one of the kind zarr:"
         )
-    except JobStoreError:
-        raise
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{port.locator}: there is no column {ref.key}") from error
-    except Exception as error:
-        raise _damaged(port, ref.key, f"its zarr.json: {error}") from error
-    name = "string" if array.dtype.kind == "T" else array.dtype.name
-    if (array.shape, name) != ((ref.length,), _DTYPES[ref.kind]):
-        raise _damaged(
-            port,
-            ref.key,
-            f"it is {name} of shape {array.shape};"
-            f" {ref.length} rows of {_DTYPES[ref.kind]} were expected",
-        )
-    return array
-
-
-def _damaged(port: ObjectPort, key: str, what: str) -> CorruptError:
-    return CorruptError(f"{port.locator}: the column {key} is damaged: {what}")
-
-
-def _write_groups(port: ObjectPort, prefix: str, names: Mapping[str, object]) -> None:
-    """Make the prefix, and every level between it and a column, a Zarr group."""
-    levels = {prefix}
-    for name in names:
-        parts = name.split("/")[:-1]
-        levels.update(join(prefix, "/".join(parts[: n + 1])) for n in range(len(parts)))
-    for level in sorted(levels):
-        with suppress(AlreadyExistsError):  # written with an earlier column
-            port.put(join(level, "zarr.json"), _GROUP, create=True, durable=False)
-
-
-def _write_array(
-    port: ObjectPort, key: str, data: NDArray[Any], kind: str, chunk_rows: int
-) -> ColumnRef:
-    import zarr
-    from zarr.codecs import ZstdCodec
-    from zarr.errors import ContainsArrayError
-
-    from jobstores.zarr_adapter import PortStore
-
-    try:
-        array = zarr.create_array(
-            PortStore(port, key),
-            shape=data.shape,
-            dtype=_DTYPES[kind],
-            chunks=(max(1, min(chunk_rows, len(data))),),
-            compressors=ZstdCodec(level=3, checksum=True),
-            zarr_format=3,
-            config={"write_empty_chunks": True},
-        )
-    except ContainsArrayError as error:
-        raise AlreadyExistsError(
-            f"{port.locator}: there is a column {key} already"
-        ) from error
-    if len(data):
-        array[:] = data
-    return ColumnRef(key, kind, len(data))
-
-
-def _array(name: str, kind: str, data: Any, encoded: bool) -> NDArray[Any]:
-    if kind not in KINDS:
-        raise UnstorableError(
-            f"{name}: no kind of column: {kind!r}; {', '.join(KINDS)} are"
-        )
-    if kind == "json" and not encoded:
-        from jobstores import values
-
-        data = [values.dumps(value, f"{name}[{row}]") for row, value in enumerate(data)]
-    if _DTYPES[kind] == "string":
-        return _texts(name, data)
-    return _numbers(name, kind, data)
-
-
-def _texts(name: str, data: Sequence[str]) -> NDArray[Any]:
-    import numpy as np
-
-    for row, text in enumerate(data):
-        if not isinstance(text, str):
-            raise UnstorableError(f"{name}[{row}]: text was expected, not {text!r:.80}")
-    try:
-        return np.array(data, dtype=np.dtypes.StringDType())
-    except UnicodeEncodeError as error:
-        raise UnstorableError(f"{name}: text that is not Unicode: {error}") from error
-
-
-def _numbers(name: str, kind: str, data: Any) -> NDArray[Any]:
-    import numpy as np
-
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise UnstorableError(f"{name}: not a column of kind {kind!r}: {error}") from error
-    if array.ndim != 1:
-        raise UnstorableError(f"{name}: one dimension was expected, not {array.shape}")
-    dtype = np.dtype(_DTYPES[kind])
-    if array.dtype == dtype or not len(array):
-        return array.astype(dtype, copy=False)
-    result = array.astype(dtype) if array.dtype.kind in _ACCEPTED[kind] else None
-    if result is None or not _same(array, result):
-        raise UnstorableError(
-            f"{name}: not a column of kind {kind!r}: values of dtype {array.dtype}"
-            f" such as {array.tolist()[0]!r:.80}"
-        )
-    return result
-
-
-def _same(before: NDArray[Any], after: NDArray[Any]) -> bool:
-    """Whether a conversion of numbers lost nothing (float16 and float32 lose nothing)."""
-    import numpy as np
-
-    if before.dtype.kind == "f":
-        return before.dtype.itemsize <= after.dtype.itemsize
-    with np.errstate(invalid="ignore"):
-        return np.array_equal(after.astype(before.dtype), before) and np.array_equal(
-            after < 0, before < 0
-        )
+    return zarr_columns.open_array(port, ref.key, ref.kind, ref.length)

@@ -16,7 +16,7 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobstores.columns import ColumnRef
+from jobstores.columns import FORMATS, ZARR, ColumnRef
 from jobstores.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -24,6 +24,8 @@ from jobstores.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from jobstores.foreign import foreign_store
+from jobstores.keys import MARKER as MARKER
 from jobstores.keys import is_part
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from jobstores.port import ObjectPort
 
 FORMAT = 1
-MARKER = "store.json"
 ROOT = "gen"
 _COMMIT = re.compile(r"(\d{6,})\.commit")
 _LINEAGE = 100
@@ -131,7 +132,28 @@ def write_marker(port: ObjectPort, store_id: str, at: int) -> None:
         AlreadyExistsError: it is one already.
     """
     document = {"format": FORMAT, "id": store_id, "created": at}
-    port.put(MARKER, json.dumps(document).encode() + b"\n", create=True)
+    port.put(MARKER, _marker_data(port, document), create=True)
+
+
+def copy_marker(source: ObjectPort, target: ObjectPort) -> None:
+    """Mark a place as a copy of another store; what it says of columns is its own.
+
+    Raises:
+        NotFoundError: the source is no store.
+        AlreadyExistsError: the target is one already.
+        CorruptError, UnsupportedError: as `check_marker`.
+    """
+    document = _marker(source)
+    if document is None:
+        raise NotFoundError(f"{source.locator} is not a job store: it has no {MARKER}")
+    target.put(MARKER, _marker_data(target, document), create=True)
+
+
+def _marker_data(port: ObjectPort, document: Mapping[str, Any]) -> bytes:
+    plain = {name: value for name, value in document.items() if name != "columns"}
+    if port.column_format != ZARR:
+        plain["columns"] = port.column_format
+    return json.dumps(plain).encode() + b"\n"
 
 
 def check_marker(port: ObjectPort) -> str:
@@ -139,19 +161,47 @@ def check_marker(port: ObjectPort) -> str:
 
     Raises:
         NotFoundError: this is no store; the message says what is there.
-        UnsupportedError: a newer version wrote it.
+        CorruptError: the marker is damaged.
+        UnsupportedError: a newer version wrote it, or hpcflow 0.2.
     """
-    try:
-        document = _json_object(port.get(MARKER), f"{port.locator}: {MARKER}")
-    except NotFoundError:
+    document = _marker(port)
+    if document is None:
+        other = foreign_store(port)
+        if other is not None:
+            raise UnsupportedError(other)
         found = sorted(port.list(""))
         what = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
         where = f"found there: {what}" if found else "nothing is there"
         raise NotFoundError(
             f"{port.locator} is not a job store: it has no {MARKER}; {where}"
-        ) from None
-    _check_format(document, port.locator)
+        )
     return str(document.get("id", ""))
+
+
+def marked_columns(port: ObjectPort) -> str | None:
+    """How a store lays new columns out, as its marker says; None where no store is.
+
+    Raises:
+        CorruptError, UnsupportedError: as `check_marker`.
+    """
+    document = _marker(port)
+    return None if document is None else str(document.get("columns", ZARR))
+
+
+def _marker(port: ObjectPort) -> dict[str, Any] | None:
+    try:
+        data = port.get(MARKER)
+    except NotFoundError:
+        return None
+    document = _json_object(data, f"{port.locator}: {MARKER}")
+    _check_format(document, port.locator)
+    layout = document.get("columns", ZARR)
+    if layout not in FORMATS:
+        raise UnsupportedError(
+            f"{port.locator}: its columns are of the format {layout!r}, and this version "
+            f"knows {' and '.join(FORMATS)}: open it with a newer version of hpcflow"
+        )
+    return document
 
 
 def _check_format(document: Mapping[str, Any], where: str) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from jobstores.errors import InvalidKeyError
 
+MARKER = "store.json"  # the key of the object that marks a store
 MAX_PART = 255
 MAX_KEY = 900
 

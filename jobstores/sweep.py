@@ -13,6 +13,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from jobstores import generations, packs, segments
+from jobstores.columns import FIRST_OBJECTS
 from jobstores.decisions import is_withdrawn
 from jobstores.errors import NotFoundError
 
@@ -143,8 +144,8 @@ def _sweep_level(port: ObjectPort, prefix: str, keys: set[str], limit: float) ->
         if any(not _older(port, key, limit) for key in found):
             return 0
         for key in found:
-            if key.endswith("/zarr.json"):  # first: to a late reader the column is gone,
-                port.delete(key)  # not damaged
+            if key.rpartition("/")[2] in FIRST_OBJECTS:
+                port.delete(key)
         port.delete_tree(prefix)
         return 1
     removed = 0

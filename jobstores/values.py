@@ -6,8 +6,9 @@ else is `{"$TYPE": ...}` (docs/reference/values.md has the table). A value of
 any other type, or of a subclass of these, is refused by name and position: it
 would not come back as what it was.
 
-NumPy is imported only where an array is met. Standard library only otherwise,
-Python 3.9: this runs on compute nodes.
+NumPy is imported only where an array is met, and `jobstores.object_values` only for
+objects of other classes. Standard library only otherwise, Python 3.9: this runs on
+compute nodes.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from jobstores.errors import CorruptError, UnstorableError
+from jobstores.errors import CorruptError, UnstorableError, UnsupportedError
+from jobstores.value_text import (
+    RefusedError,
+    base64_bytes,
+    base64_text,
+    decode_surrogates,
+    encode_text,
+    is_unicode,
+    refusal,
+)
 
 _BIG_INT_BITS = 4096  # above it, as hexadecimal: Python limits decimal conversion
-
-
-class _RefusedError(Exception):
-    """A value that can't be stored; the frames above add where it was found."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.where: List[str] = []
 
 
 def encode(value: Any, name: str = "value") -> Any:
@@ -38,7 +39,7 @@ def encode(value: Any, name: str = "value") -> Any:
     """
     try:
         return _encode(value)
-    except _RefusedError as error:
+    except RefusedError as error:
         where = name + "".join(reversed(error.where))
         raise UnstorableError(f"{where}: {error.reason}") from None
     except RecursionError:
@@ -52,6 +53,7 @@ def decode(data: Any) -> Any:
 
     Raises:
         CorruptError: an unknown tag, or not what its tag says.
+        UnsupportedError: an object of a class that can't be imported here.
     """
     try:
         return _decode(data)
@@ -75,6 +77,7 @@ def loads(text: str | bytes) -> Any:
 
     Raises:
         CorruptError: it is not JSON, or not an encoded value.
+        UnsupportedError: as `decode`.
     """
     try:
         data = json.loads(text)
@@ -94,18 +97,12 @@ def _encode(value: Any) -> Any:
     if encoder is not None:
         return encoder(value)
     if kind.__module__ == "numpy" or kind.__module__.startswith("numpy."):
-        return _encode_numpy(value)
-    raise _refusal(value)
+        from jobstores import numpy_values
 
+        return numpy_values.encode(value)
+    from jobstores import object_values
 
-def _refusal(value: Any) -> _RefusedError:
-    kind = type(value)
-    name = (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
-    return _RefusedError(f"cannot store an object of type {name}")
+    return object_values.encode(value, _encode)
 
 
 def _encode_int(value: int) -> Any:
@@ -122,43 +119,26 @@ def _encode_complex(value: complex) -> Any:
     return {"$complex": [_encode_float(value.real), _encode_float(value.imag)]}
 
 
-def _encode_str(value: str) -> Any:
-    if _is_unicode(value):
-        return value
-    return {"$str": base64_text(value.encode("utf-8", "surrogatepass"))}
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether text has a UTF-8 form: surrogates (undecodable file names) have none."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _encode_list(value: Any) -> List[Any]:
     result: List[Any] = []
     try:
         for item in value:
             result.append(_encode(item))  # noqa: PERF401 (its length is the position)
-    except _RefusedError as error:
+    except RefusedError as error:
         error.where.append(f"[{len(result)}]")
         raise
     return result
 
 
 def _encode_dict(value: Dict[Any, Any]) -> Any:
-    if not all(type(key) is str and key[:1] != "$" and _is_unicode(key) for key in value):
+    if not all(type(key) is str and key[:1] != "$" and is_unicode(key) for key in value):
         return _encode_pairs(value)
     result: Dict[str, Any] = {}
     key = ""
     try:
         for key, item in value.items():
             result[key] = _encode(item)
-    except _RefusedError as error:
+    except RefusedError as error:
         error.where.append(f".{key}" if key.isidentifier() else f"[{key!r}]")
         raise
     return result
@@ -169,12 +149,12 @@ def _encode_pairs(value: Dict[Any, Any]) -> Any:
     for key, item in value.items():
         try:
             encoded_key = _encode(key)
-        except _RefusedError as error:
+        except RefusedError as error:
             error.where = [f" (key {len(pairs)})"]
             raise
         try:
             pairs.append([encoded_key, _encode(item)])
-        except _RefusedError as error:
+        except RefusedError as error:
             error.where.append(f"[{key!r}]")
             raise
     return {"$dict": pairs}
@@ -184,27 +164,10 @@ def _encode_set(value: Any) -> Any:
     """Elements in the order of their JSON text, so that equal sets are equal text."""
     try:
         items = [_encode(item) for item in value]
-    except _RefusedError as error:
+    except RefusedError as error:
         error.where = [" (an element of the set)"]
         raise
     return {f"${type(value).__name__}": sorted(items, key=json.dumps)}
-
-
-def base64_text(data: bytes) -> str:
-    """Bytes as base64, in one line."""
-    from binascii import b2a_base64
-
-    return b2a_base64(data, newline=False).decode("ascii")
-
-
-def base64_bytes(text: str) -> bytes:
-    """The bytes of `base64_text`; ValueError where the text is not of its making."""
-    from binascii import a2b_base64
-
-    data = a2b_base64(text)
-    if base64_text(data) != text:
-        raise ValueError("not base64")
-    return data
 
 
 def _encode_datetime(value: Any) -> Any:
@@ -233,7 +196,7 @@ def _moment(value: Any, text: str) -> Any:
     key = getattr(zone, "key", None)
     if type(zone).__module__ in ("zoneinfo", "zoneinfo._zoneinfo") and key is not None:
         return [text, value.fold, ["zone", key]]
-    raise _refusal(zone)
+    raise refusal(zone)
 
 
 def _parts(delta: Any) -> List[int]:
@@ -241,13 +204,13 @@ def _parts(delta: Any) -> List[int]:
 
 
 def _encode_path(value: Any) -> Any:
-    return {"$path": [type(value).__name__, _encode_str(str(value))]}
+    return {"$path": [type(value).__name__, encode_text(str(value))]}
 
 
 _ENCODERS: Dict[type, Callable[[Any], Any]] = {
     int: _encode_int,
     float: _encode_float,
-    str: _encode_str,
+    str: encode_text,
     list: _encode_list,
     dict: _encode_dict,
     tuple: lambda value: {"$tuple": _encode_list(value)},
@@ -291,7 +254,7 @@ def _decode(data: Any) -> Any:
         raise CorruptError(f"a stored value has the unknown tag {tag!r}")
     try:
         return decoder(content)
-    except (CorruptError, RecursionError):
+    except (CorruptError, UnsupportedError, RecursionError):
         raise
     except Exception as error:
         raise CorruptError(
@@ -388,12 +351,6 @@ def _decode_path(content: Any) -> Any:
     return getattr(pathlib, kind)(_decode(text))
 
 
-def _encode_numpy(value: Any) -> Any:
-    from jobstores import numpy_values
-
-    return numpy_values.encode(value, _refusal, _RefusedError)
-
-
 def _decode_numpy(tag: str) -> Callable[[Any], Any]:
     def decoder(content: Any) -> Any:
         from jobstores import numpy_values
@@ -403,10 +360,19 @@ def _decode_numpy(tag: str) -> Callable[[Any], Any]:
     return decoder
 
 
+def _decode_object(tag: str) -> Callable[[Any], Any]:
+    def decoder(content: Any) -> Any:
+        from jobstores import object_values
+
+        return object_values.DECODERS[tag](content, _decode)
+
+    return decoder
+
+
 _DECODERS: Dict[str, Callable[[Any], Any]] = {
     "$int": lambda content: int(_typed(content, str), 16),
     "$float": _decode_float,
-    "$str": lambda content: base64_bytes(content).decode("utf-8", "surrogatepass"),
+    "$str": decode_surrogates,
     "$complex": _decode_complex,
     "$bytes": base64_bytes,
     "$bytearray": lambda content: bytearray(base64_bytes(content)),
@@ -422,4 +388,7 @@ _DECODERS: Dict[str, Callable[[Any], Any]] = {
     "$ndarray": _decode_numpy("$ndarray"),
     "$scalar": _decode_numpy("$scalar"),
     "$masked": _decode_numpy("$masked"),
+    "$enum": _decode_object("$enum"),
+    "$instance": _decode_object("$instance"),
+    "$dill": _decode_object("$dill"),
 }

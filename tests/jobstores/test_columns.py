@@ -13,9 +13,9 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobstores import columns
 from jobstores.backends.memory import MemoryPort
 from jobstores.backends.posix import PosixPort
+from jobstores.column_kinds import DTYPES
 from jobstores.columns import (
     KINDS,
     ColumnRef,
@@ -45,9 +45,19 @@ DATA = {
 }
 
 
+class JsonPort(MemoryPort):
+    column_format = "ndjson"
+
+
 @pytest.fixture
 def port():
     return MemoryPort()
+
+
+@pytest.fixture(params=[MemoryPort, JsonPort], ids=["zarr", "ndjson"])
+def any_port(request):
+    """A port of each format."""
+    return request.param()
 
 
 def plain(data):
@@ -56,10 +66,15 @@ def plain(data):
 
 @pytest.mark.parametrize("chunk_rows", [1, 2, 5, 6, 100_000])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_column_comes_back(port, kind, chunk_rows):
-    ref = write_column(port, "gen/1", "runs/x", DATA[kind], kind, chunk_rows=chunk_rows)
-    assert ref == ColumnRef("gen/1/runs/x", kind, 5)
-    assert plain(read_column(port, ref)) == repr(DATA[kind])
+def test_a_column_comes_back(any_port, kind, chunk_rows):
+    ref = write_column(any_port, "gen/1", "runs/x", DATA[kind], kind, chunk_rows=chunk_rows)
+    assert ref == ColumnRef("gen/1/runs/x", kind, 5, any_port.column_format)
+    assert plain(read_column(any_port, ref)) == repr(DATA[kind])
+
+
+@pytest.mark.parametrize("chunk_rows", [2, 6])
+def test_a_zarr_column_has_chunks_of_the_size_asked_for(port, chunk_rows):
+    ref = write_column(port, "g", "x", range(5), "int", chunk_rows=chunk_rows)
     assert open_array(port, ref).chunks == (min(chunk_rows, 5),)
 
 
@@ -67,17 +82,20 @@ def test_a_column_comes_back(port, kind, chunk_rows):
     ("kind", "expected"),
     [("int", np.int64), ("float", np.float64), ("bool", np.bool_)],
 )
-def test_numbers_are_read_as_arrays(port, kind, expected):
-    data = read_column(port, write_column(port, "g", "x", DATA[kind], kind))
+def test_numbers_are_read_as_arrays(any_port, kind, expected):
+    data = read_column(any_port, write_column(any_port, "g", "x", DATA[kind], kind))
     assert type(data) is np.ndarray
     assert data.dtype == expected
+    data[0] = data[1]  # and they can be changed
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_rows(port, kind):
-    data = read_column(port, write_column(port, "g", "x", [], kind))
+def test_no_rows(any_port, kind):
+    data = read_column(any_port, write_column(any_port, "g", "x", [], kind))
     assert len(data) == 0
     assert type(data) is (list if kind in ("string", "json") else np.ndarray)
+    if type(data) is np.ndarray:
+        assert data.dtype == DTYPES[kind]
 
 
 @settings(max_examples=60 * EFFORT, deadline=None)
@@ -106,10 +124,13 @@ def test_any_text(texts, chunk_rows):
         ("json", iter([1, None])),
     ],
 )
-def test_what_a_column_can_be_made_of(port, kind, data):
+def test_what_a_column_can_be_made_of(any_port, kind, data):
     expected = list(data)
     data = iter(expected) if kind == "json" else data
-    assert list(read_column(port, write_column(port, "g", "x", data, kind))) == expected
+    assert (
+        list(read_column(any_port, write_column(any_port, "g", "x", data, kind)))
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,23 +157,23 @@ def test_what_a_column_can_be_made_of(port, kind, data):
         ("number", [1]),
     ],
 )
-def test_what_is_not_of_the_kind_is_refused(port, kind, data):
+def test_what_is_not_of_the_kind_is_refused(any_port, kind, data):
     with pytest.raises(UnstorableError, match="x"):
-        write_column(port, "g", "x", data, kind)
+        write_column(any_port, "g", "x", data, kind)
 
 
-def test_values_are_refused_by_row(port):
+def test_values_are_refused_by_row(any_port):
     with pytest.raises(UnstorableError, match=r"^out\[1\]\.a: cannot store"):
-        write_column(port, "g", "out", [1, {"a": object()}], "json")
+        write_column(any_port, "g", "out", [1, {"a": object()}], "json")
     with pytest.raises(UnstorableError, match=r"^why\[1\]: text"):
-        write_column(port, "g", "why", ["", 1], "string")
+        write_column(any_port, "g", "why", ["", 1], "string")
 
 
-def test_encoded_values_pass_as_text(port):
+def test_encoded_values_pass_as_text(any_port):
     texts = ['{"$tuple":[1]}', "null", '"a"']
-    ref = write_column(port, "g", "x", texts, "json", encoded=True)
-    assert read_column(port, ref, encoded=True) == texts
-    assert read_column(port, ref) == [(1,), None, "a"]
+    ref = write_column(any_port, "g", "x", texts, "json", encoded=True)
+    assert read_column(any_port, ref, encoded=True) == texts
+    assert read_column(any_port, ref) == [(1,), None, "a"]
 
 
 def test_many_columns_of_one_group(port):
@@ -240,15 +261,15 @@ def test_nothing_is_synced_column_by_column(tmp_path, monkeypatch):
     assert len(calls) > 6
 
 
-def test_a_column_is_written_once(port):
-    write_column(port, "g", "x", [1], "int")
+def test_a_column_is_written_once(any_port):
+    write_column(any_port, "g", "x", [1], "int")
     with pytest.raises(AlreadyExistsError, match="g/x"):
-        write_column(port, "g", "x", [1], "int")
+        write_column(any_port, "g", "x", [1], "int")
 
 
-def test_an_absent_column(port):
+def test_an_absent_column(any_port):
     with pytest.raises(NotFoundError, match="g/x"):
-        read_column(port, ColumnRef("g/x", "int", 1))
+        read_column(any_port, ColumnRef("g/x", "int", 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -256,10 +277,8 @@ def test_another_length_or_type_is_damage(port, kind):
     ref = write_column(port, "g", "x", DATA[kind], kind)
     with pytest.raises(CorruptError, match="rows"):
         read_column(port, ref._replace(length=4))
-    for other in {o for o in KINDS if columns._DTYPES[o] != columns._DTYPES[kind]}:
-        with pytest.raises(
-            CorruptError, match=f"rows of {columns._DTYPES[other]} were expected"
-        ):
+    for other in {o for o in KINDS if DTYPES[o] != DTYPES[kind]}:
+        with pytest.raises(CorruptError, match=f"rows of {DTYPES[other]} were expected"):
             read_column(port, ref._replace(kind=other))
 
 
@@ -294,9 +313,9 @@ def test_a_lost_chunk_is_noticed(port, kind):
     assert len(open_array(port, ref)[4:]) == 2
 
 
-def test_a_column_that_is_removed_while_it_is_read_is_absent(port):
-    ref = write_column(port, "g", "x", range(4), "int", chunk_rows=2)
-    late = FaultyPort(port, {2: lambda: port.delete_tree("g")}, only=("get",))
+def test_a_column_that_is_removed_while_it_is_read_is_absent(any_port):
+    ref = write_column(any_port, "g", "x", range(4), "int", chunk_rows=2)
+    late = FaultyPort(any_port, {2: lambda: any_port.delete_tree("g")}, only=("get",))
     with pytest.raises(NotFoundError, match=r"g/x.* removed"):
         read_column(late, ref)
 
@@ -309,27 +328,38 @@ def test_a_damaged_zarr_json_is_noticed(port, data):
         read_column(port, ref)
 
 
-def test_the_ports_errors_pass_through(port):
-    ref = write_column(port, "g", "x", [1], "int")
+def test_the_ports_errors_pass_through(any_port):
+    ref = write_column(any_port, "g", "x", [1], "int")
     with pytest.raises(TransientError):
-        read_column(FaultyPort(port, {1: "fail"}, only=("get",)), ref)
+        read_column(FaultyPort(any_port, {1: "fail"}, only=("get",)), ref)
     with pytest.raises(TransientError):
-        read_column(FaultyPort(port, {2: "fail"}, only=("get",)), ref)
-    for number in (1, 2, 3):
+        read_column(FaultyPort(any_port, {2: "fail"}, only=("get",)), ref)
+    for number in (1, 2):
+        faulty = FaultyPort(type(any_port)(), {number: "fail"}, only=("put",))
         with pytest.raises(TransientError):
-            write_column(FaultyPort(MemoryPort(), {number: "fail"}, only=("put",)),
-                         "g", "x", [1], "int")  # fmt: skip
+            write_column(faulty, "g", "x", [1], "int")
 
 
-def test_references_are_json(port):
-    ref = write_column(port, "g", "x", [1], "int")
+def test_references_are_json(any_port):
+    ref = write_column(any_port, "g", "x", [1], "int")
     data = json.loads(json.dumps(ref.to_json()))
     assert ColumnRef.from_json(data) == ref
 
 
+def test_a_reference_that_names_no_format_is_to_a_zarr_array(port):
+    """As all were before there was another."""
+    ref = write_column(port, "g", "x", [1], "int")
+    assert ref.to_json() == ["g/x", "int", 1]
+    assert ColumnRef.from_json(["g/x", "int", 1]).format == "zarr"
+
+
 @pytest.mark.parametrize(
-    "data", [[], ["a", "int"], ["a", "number", 1], ["a", "int", -1], ["a", "int", True], 1]
-)
+    "data",
+    [
+        [], ["a", "int"], ["a", "number", 1], ["a", "int", -1], ["a", "int", True], 1,
+        ["a", "int", 1, "csv"], ["a", "int", 1, "zarr", 1], ["a", "int", 1, []],
+    ],
+)  # fmt: skip
 def test_what_is_no_reference(data):
     with pytest.raises((ValueError, TypeError)):
         ColumnRef.from_json(data)

@@ -10,6 +10,8 @@ import json
 import math
 import pathlib
 import re
+import sys
+import types
 import zoneinfo
 from fractions import Fraction
 from typing import NamedTuple
@@ -18,66 +20,24 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
 
 from jobstores import values
-from jobstores.errors import CorruptError, UnstorableError
+from jobstores.errors import CorruptError, UnstorableError, UnsupportedError
+from jobstores.object_values import Dilled
+from tests.jobstores import value_scenes
 from tests.jobstores.store_doubles import EFFORT, imported_by
+from tests.jobstores.value_scenes import (
+    VALUES,
+    Access,
+    BigBox,
+    Box,
+    Colour,
+    Level,
+    Word,
+    same,
+)
 
-
-def same(a, b):
-    """Equal, of equal types, all the way down; NaN is equal to itself."""
-    if type(a) is not type(b):
-        return False
-    if a is np.ma.masked:
-        return b is np.ma.masked
-    if isinstance(a, np.ma.MaskedArray):
-        return (
-            same(a.data, b.data)
-            and (a.mask is np.ma.nomask) == (b.mask is np.ma.nomask)
-            and same(np.asarray(a.mask), np.asarray(b.mask))
-            and same(np.asarray(a.fill_value), np.asarray(b.fill_value))
-            and a.hardmask == b.hardmask
-        )
-    if isinstance(a, (np.ndarray, np.generic)):
-        return (
-            a.dtype == b.dtype
-            and a.shape == b.shape
-            and (
-                a.tolist() == b.tolist()
-                if a.dtype.kind == "T"
-                else a.tobytes() == b.tobytes()
-            )
-        )
-    if isinstance(a, float):
-        return (math.isnan(a) and math.isnan(b)) or (
-            a == b and math.copysign(1, a) == math.copysign(1, b)
-        )
-    if isinstance(a, complex):
-        return same(a.real, b.real) and same(a.imag, b.imag)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, (set, frozenset)):
-        return sorted(map(canonical, a)) == sorted(map(canonical, b))
-    if isinstance(a, dict):
-        return same(list(a.items()), list(b.items()))
-    if isinstance(a, (dt.datetime, dt.time)):
-        return a.isoformat() == b.isoformat() and a.fold == b.fold and same_zone(a, b)
-    return a == b
-
-
-def canonical(value):
-    """Text that is the same for hashable values that are equal and of equal types."""
-    inside = ""
-    if isinstance(value, frozenset):
-        inside = sorted(map(canonical, value))
-    elif isinstance(value, tuple):
-        inside = [canonical(item) for item in value]
-    return f"{type(value).__name__}{repr(value) if inside == '' else inside}"
-
-
-def same_zone(a, b):
-    return type(a.tzinfo) is type(b.tzinfo) and repr(a.tzinfo) == repr(b.tzinfo)
+HERE = value_scenes.__name__
 
 
 def back(value):
@@ -86,84 +46,6 @@ def back(value):
     assert "\n" not in text
     assert same(values.loads(text.encode()), values.loads(text))
     return values.decode(json.loads(json.dumps(values.encode(value))))
-
-
-_ZONES = st.one_of(
-    st.none(),
-    st.just(dt.UTC),
-    st.builds(
-        dt.timezone,
-        st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)),
-    ),
-    st.just(dt.timezone(dt.timedelta(hours=1), "CET")),
-    st.sampled_from(["Europe/Berlin", "America/New_York"]).map(zoneinfo.ZoneInfo),
-)
-_MOMENTS = st.one_of(
-    st.datetimes(timezones=_ZONES).flatmap(
-        lambda moment: st.sampled_from([moment, moment.replace(fold=1)])
-    ),
-    st.times(timezones=_ZONES),
-    st.dates(),
-    st.timedeltas(),
-)
-_PATHS = st.text(st.characters(exclude_characters="\0"), max_size=20).flatmap(
-    lambda text: st.sampled_from(
-        [pathlib.Path(text), pathlib.PurePosixPath(text), pathlib.PureWindowsPath(text)]
-    )
-)
-_TEXT = st.text(st.characters(), max_size=10)  # lone surrogates too
-_HASHABLE = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), _TEXT,
-    st.binary(max_size=9), _MOMENTS, _PATHS, st.complex_numbers(allow_nan=False),
-)  # fmt: skip
-_KEYS = st.recursive(
-    _HASHABLE,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3).map(tuple), st.frozensets(inner, max_size=3)
-    ),
-    max_leaves=4,
-)
-_DTYPES = st.one_of(
-    npst.boolean_dtypes(),
-    npst.integer_dtypes(endianness="?"),
-    npst.unsigned_integer_dtypes(endianness="?"),
-    npst.floating_dtypes(endianness="?"),
-    npst.complex_number_dtypes(endianness="?"),
-    npst.datetime64_dtypes(endianness="?"),
-    npst.timedelta64_dtypes(endianness="?"),
-    npst.byte_string_dtypes(endianness="?"),
-    npst.unicode_string_dtypes(endianness="?"),
-)
-_ALL_DTYPES = st.one_of(_DTYPES, npst.array_dtypes(_DTYPES, min_size=1))
-_SHAPES = npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
-_ARRAYS = npst.arrays(_ALL_DTYPES, _SHAPES)
-_SCALARS = npst.arrays(_ALL_DTYPES, ()).map(lambda array: array[()])
-_MASKED = npst.arrays(_DTYPES, (3, 2)).flatmap(
-    lambda array: st.builds(
-        np.ma.MaskedArray,
-        st.just(array),
-        mask=st.one_of(st.just(np.ma.nomask), npst.arrays(bool, (3, 2))),
-        hard_mask=st.booleans(),
-    )
-)
-_LEAVES = st.one_of(
-    _KEYS, st.floats(), st.complex_numbers(), st.binary().map(bytearray), _ARRAYS, _SCALARS,
-    _MASKED,
-)  # fmt: skip
-VALUES = st.recursive(
-    _LEAVES,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4),
-        st.lists(inner, max_size=4).map(tuple),
-        st.dictionaries(_TEXT, inner, max_size=4),
-        st.dictionaries(_KEYS, inner, max_size=4),
-        st.sets(_KEYS, max_size=4),
-        st.sampled_from(["$int", "$", "$tuple", "$dict", "$x"]).flatmap(
-            lambda key: inner.map(lambda value: {key: value})
-        ),
-    ),
-    max_leaves=12,
-)
 
 
 @settings(max_examples=200 * EFFORT, deadline=None)
@@ -204,12 +86,34 @@ def test_any_value_comes_back(value):
         np.ma.masked_array([1, 2], mask=[1, 0], fill_value=7, hard_mask=True),
         np.ma.masked,
         np.ma.masked_array([(1, 2.0)], mask=[(True, False)], dtype="i8,f8"),
+        np.ma.masked_array(np.asfortranarray(np.eye(2)), mask=[[1, 0], [0, 0]]),
+        np.ma.masked_array(5.0, mask=True), np.zeros((2, 0), order="F"),
+        np.zeros(3, dtype=[("a", "i4"), ("b", "f8"), ("c", "U2")])[["c", "a"]],
+        np.ones(1, np.dtype({"names": ["x", "y"], "formats": [("i2", (2,)), ">f4"],
+                             "offsets": [4, 0], "itemsize": 12})),
+        np.ones(2, np.dtype({"names": ["lo", "all"], "formats": ["u1", "<u4"],
+                             "offsets": [0, 0], "titles": ["low", None]})),
+        np.datetime64("2026-01", "M"), np.timedelta64(3, "h"),
+        np.array(["2026-01-01T00"], dtype=">M8[25s]"), np.float16(0.1), np.complex128(1j),
+        np.array(5)[()], np.void(b"abc"), np.array([1j, 2], dtype=">c8"),
+        dt.time(1, tzinfo=dt.timezone(dt.timedelta(seconds=-1))), 2**4096, -(2**4096),
+        dt.datetime(2026, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=5.5), "IST")),
+        Colour.RED, Colour.AZURE, Box.Shade.DARK, Level.LOW, Word.YES, Access.BOTH,
+        Access(0), re.ASCII | re.IGNORECASE, Box(1), BigBox([Box(None), (1,)]), Box.Small(),
+        {Box.Small(): Colour.RED}, {Colour.RED, Level.LOW},
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_this_value_comes_back(value):
     for nested in (value, [value], {"a": value}, {"$a": (value,)}):
         assert same(back(nested), nested)
+
+
+def test_a_fill_value_that_the_items_can_not_hold_is_kept():
+    """NumPy's own default, 999999, is one to arrays of int8."""
+    array = np.ma.masked_array([1, 2], mask=[0, 1], dtype="i1")
+    assert array.fill_value == back(array).fill_value == 999999
+    assert same(back(array), array)
 
 
 def test_plain_values_stand_for_themselves():
@@ -253,20 +157,20 @@ def test_equal_sets_have_equal_text():
         (pathlib.Path("/a"), '{"$path":["PosixPath","/a"]}'),
         (np.int64(1), '{"$scalar":{"dtype":"<i8","data":"AQAAAAAAAAA="}}'),
         (np.array([1, 2], "u1"), '{"$ndarray":{"dtype":"|u1","shape":[2],"data":"AQI="}}'),
+        (
+            np.array([[1, 2], [3, 4]], "u1", order="F"),
+            '{"$ndarray":{"dtype":"|u1","shape":[2,2],"data":"AQIDBA==","order":"F"}}',
+        ),
+        (Colour.RED, f'{{"$enum":["{HERE}:Colour","RED"]}}'),
+        (re.ASCII | re.IGNORECASE, '{"$enum":["re:RegexFlag",null,258]}'),
+        (Box((1,)), f'{{"$instance":["{HERE}:Box",{{"inside":{{"$tuple":[1]}}}}]}}'),
+        (Dilled.of_bytes(b"\0"), '{"$dill":"AA=="}'),
     ],
 )
 def test_the_stored_form_stays(value, text):
     """What is in stores already must be read for ever."""
     assert values.dumps(value) == text
     assert same(values.loads(text), value)
-
-
-class Colour(enum.Enum):
-    RED = 1
-
-
-class Level(enum.IntEnum):
-    LOW = 1
 
 
 class Text(str):
@@ -299,10 +203,11 @@ class Mine(dt.tzinfo):
         ({"a b": (Foo(),)}, "outputs['a b'][0]", "Foo"),
         ({1: [Foo()]}, "outputs[1][0]", "Foo"),
         ({Foo: 1}, "outputs (key 0)", "type"),
-        ({1: 2, ("k", Colour.RED): 1}, "outputs (key 1)", "Colour"),
-        ([{frozenset([Level.LOW])}], "outputs[0] (an element of the set)", "Level"),
-        ([Colour.RED], "outputs[0]", "Colour"),
-        ([Level.LOW], "outputs[0]", "Level"),
+        ({1: 2, ("k", Text()): 1}, "outputs (key 1)", "Text"),
+        ([{frozenset([Text()])}], "outputs[0] (an element of the set)", "Text"),
+        ([Box({"a": Foo()})], "outputs[0] (what {here}.Box stores).inside.a", "Foo"),
+        ([Colour], "outputs[0]", "EnumType"),
+        ([Box], "outputs[0]", "type"),
         ([Text("a")], "outputs[0]", "Text"),
         ([Point(1, 2)], "outputs[0]", "Point"),
         ([collections.OrderedDict()], "outputs[0]", "collections.OrderedDict"),
@@ -319,8 +224,96 @@ def test_what_can_not_be_stored_is_refused_by_name(value, position, type_name):
     with pytest.raises(UnstorableError) as caught:
         values.encode(value, "outputs")
     message = str(caught.value)
+    position = position.replace("{here}", HERE)
     assert message.startswith(f"{position}: cannot store an object of type ")
     assert message.endswith(type_name)
+
+
+def local_enum():
+    return enum.Enum("Local", "A").A
+
+
+class OneWay:
+    def __to_store__(self):
+        return 1
+
+
+class Failing(OneWay):
+    __from_store__ = OneWay
+
+    def __to_store__(self):
+        raise ValueError("no")
+
+
+class Shadowed(Failing):
+    pass
+
+
+shadowed, Shadowed = Shadowed(), None  # another process would find something else
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (local_enum(), r"Local: other processes can't import its class"),
+        (shadowed, r"Shadowed: other processes can't import its class"),
+        (OneWay(), r"OneWay: it has __to_store__, but no __from_store__"),
+        (Failing(), r"Failing: its __to_store__ fails: ValueError\('no'\)"),
+    ],
+)
+def test_an_object_that_would_not_come_back_is_refused_when_it_is_set(value, why):
+    with pytest.raises(UnstorableError, match=rf"^out\[0\]: cannot store .*{why}"):
+        values.encode([value], "out")
+
+
+def test_objects_of_a_script_are_refused(monkeypatch):
+    """Where it is read it is another script, or none, that has the name `__main__`."""
+    monkeypatch.setattr(Colour, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "Colour", Colour, raising=False)
+    with pytest.raises(UnstorableError, match="top level of a module"):
+        values.encode(Colour.RED)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"$enum": ["no.such:X", "A"]}', r"class X of the module no\.such,.*PYTHONPATH"),
+        ('{"$instance": ["re:NoSuch", 1]}', "class NoSuch of the module re.*can't be imp"),
+        (
+            '{"$enum": ["re:RegexFlag", "NEW"]}',
+            "'NEW' of the enumeration re:RegexFlag.*has",
+        ),
+        ('{"$instance": ["re:Scanner", 1]}', "class re:Scanner, which does not say how"),
+        (
+            f'{{"$instance": ["{HERE}:Box", 1]}}',
+            "Box, whose __from_store__ fails: Type",
+        ),
+        ('[{"$dict": [[1, {"$enum": ["", "A"]}]]}]', "can't be imported here"),
+    ],
+)
+def test_what_needs_a_class_that_is_not_there_says_so(text, message):
+    with pytest.raises(UnsupportedError, match=message):
+        values.loads(text)
+
+
+def test_nothing_is_unpickled_but_where_a_user_says_so():
+    def local(x):
+        return x + 1
+
+    stored = Dilled(local)
+    text = values.dumps({"f": stored})
+    found = values.loads(text)["f"]
+    assert (found, hash(found)) == (stored, hash(stored))
+    assert found.load()(1) == 2
+    assert found != Dilled.of_bytes(b"x")
+    assert not imported_by(f"from jobstores import values\nvalues.loads({text!r})")
+
+
+def test_what_can_not_be_pickled_is_refused_at_once():
+    with pytest.raises(UnstorableError, match="cannot pickle an object of type generator"):
+        Dilled(value for value in [1])
+    with pytest.raises(CorruptError, match="can't be loaded"):
+        Dilled.of_bytes(b"nonsense").load()
 
 
 @pytest.mark.parametrize(
@@ -372,6 +365,12 @@ def test_what_contains_itself_is_refused():
         '{"$ndarray": {"dtype": "nonsense", "shape": [1], "data": "AQ=="}}',
         '{"$ndarray": {"dtype": [["a", "|O"]], "shape": [1], "data": "AQAAAAAAAAA="}}',
         '{"$scalar": {"dtype": "<i8", "data": "AQ=="}}', '{"$masked": 1}', "", "nul",
+        '{"$enum": []}', '{"$enum": 1}', '{"$enum": ["re:Scanner", "A"]}',
+        '{"$enum": ["re:match", "A"]}', '{"$enum": ["re:RegexFlag", null, "x"]}',
+        '{"$instance": ["re:Scanner"]}', '{"$instance": [1, 2]}', '{"$dill": "?"}',
+        '{"$scalar": {"dtype": "str", "data": 5}}',
+        '{"$scalar": {"dtype": {}, "data": ""}}',
+        '{"$ndarray": {"dtype": {"names": ["a"]}, "shape": [], "data": ""}}',
         "[1",
     ],
 )  # fmt: skip
@@ -390,7 +389,7 @@ def test_damage_is_corrupt_or_another_value(data):
     damaged = (
         text[:at] + data.draw(st.text('"[]{}$:,10ax', max_size=3)) + text[at + length :]
     )
-    with contextlib.suppress(CorruptError):
+    with contextlib.suppress(CorruptError, UnsupportedError):
         values.loads(damaged)
 
 
@@ -420,3 +419,14 @@ def test_the_page_on_values_is_right():
         {"a": (1, math.inf)},
         {"$x": 1},
     ]
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    module = types.ModuleType("lattices")
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(code, str(page), "exec"), vars(module))
+        lattice = module.Lattice(3.5, (4, 4, 8))
+        stored = values.dumps(lattice)
+        assert stored in text
+        assert values.loads(stored) == lattice
+    finally:
+        del sys.modules[module.__name__]

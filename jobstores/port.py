@@ -20,6 +20,17 @@ Guarantees that every backend gives, and `jobstores.testing` checks:
 * **Idempotent delete**: deleting what is not there is no error.
 * After any other error (`TransientError`, `UnavailableError`) a write may or
   may not have happened, but never half.
+
+A port may have more, which callers ask for by `getattr`:
+
+* `parallel: int`: how many calls at once it pays to make, from threads; absent: one.
+  `jobstores.backends.many` reads and writes many objects by it.
+* `public_url(key, expires_s) -> str`: a URL by which anybody who has it can read the
+  object, for so many seconds where the storage lets it end (`file:` URLs don't).
+  It may write the object anew, which changes its tag.
+* `probe() -> None`: raises `UnsupportedError` where the server does not keep what is
+  promised above. A port that has it calls it by itself before it creates the store's
+  marker, `store.json`.
 """
 
 from __future__ import annotations

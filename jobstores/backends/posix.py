@@ -1,12 +1,13 @@
 """A directory of a file system: each object and each segment is one file.
 
-Locator `zarr:PATH`. The key is the path below the store's directory. Files whose
-names begin with `~` are the backend's own (payloads being written, ballots); no key
-can have such a name, no listing shows them, and those that a killed process leaves
-do no harm. Objects are published by `link` (create-only) or replaced by election
-(`jobstores.backends.swap`). No locks are used, so that it holds on NFS, Lustre and
-BeeGFS; what it needs of the file system is that `link`, `symlink`, `rename` and
-exclusive creation are atomic, and hard links within one directory.
+Locator `zarr:PATH` (and `file:PATH`, see `jobstores.backends.file`). The key is the path
+below the store's directory. Files whose names begin with `~` are the backend's own
+(payloads being written, ballots); no key can have such a name, no listing shows them,
+and those that a killed process leaves do no harm. Objects are published by `link`
+(create-only) or replaced by election (`jobstores.backends.swap`). No locks are used, so
+that it holds on NFS, Lustre and BeeGFS; what it needs of the file system is that `link`,
+`symlink`, `rename` and exclusive creation are atomic, and hard links within one
+directory.
 
 Durable means: the file, its directory, and the directories that this process made
 are synced. Standard library only, Python 3.9: this runs on compute nodes.
@@ -20,7 +21,12 @@ import stat
 from typing import Any, BinaryIO, Callable, Iterator, List, Optional, Set, Tuple, TypeVar
 
 from jobstores.backends import files
-from jobstores.errors import AlreadyExistsError, ConflictError, UnavailableError
+from jobstores.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
 from jobstores.keys import MAX_KEY, check_key, check_prefix, is_part, join
 from jobstores.port import ObjectStat
 
@@ -133,12 +139,13 @@ class _PayloadFile(io.BufferedWriter):
 class PosixPort:
     """An `ObjectPort` over one directory, which the first write makes."""
 
+    scheme = "zarr"
     column_format = "zarr"
     read_only = False
 
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
-        self.locator = f"zarr:{self._root}"
+        self.locator = f"{self.scheme}:{self._root}"
         self._unsynced: Set[str] = set()  # directories in which this process made others
 
     def get(self, key: str, start: int = 0, stop: Optional[int] = None) -> bytes:
@@ -262,6 +269,18 @@ class PosixPort:
     def path(self, key: str) -> Optional[str]:
         """The local path of a key, whether it is there or not."""
         return self._file(key)
+
+    def public_url(self, key: str, expires_s: int) -> str:  # noqa: ARG002 - it never does
+        """A `file:` URL of the object.
+
+        Raises:
+            NotFoundError: there is no such object.
+        """
+        from urllib.parse import quote
+
+        if self.stat(key) is None:
+            raise NotFoundError(f"{self.locator}: there is no {key}")
+        return "file://" + quote(os.path.abspath(self._file(key)))
 
     def walk(self, prefix: str) -> Iterator[str]:
         """Every key below a prefix, in no promised order."""

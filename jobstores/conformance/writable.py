@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class WritablePort(PortReading):
     """What the tests of a backend that can be written to must give.
 
-    refuses_nesting: the backend notices a key below a key.
+    refuses_nesting: the backend notices a key below a key; `port_machine` is told too.
     """
 
     refuses_nesting = True

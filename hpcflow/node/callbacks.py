@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Set
 from hpcflow.node import log
 from hpcflow.node.outputs import fitted, shortened
 from jobstores import values
-from jobstores.backends.posix import PosixPort
 from jobstores.decisions import Item
 from jobstores.errors import AlreadyExistsError, JobStoreError
+from jobstores.linked import open_records
 from jobstores.references import put_reference
 from jobstores.segments import SegmentWriter, directory_prefix, read_segment, segment_key
 
@@ -128,7 +128,7 @@ def _write(record: Record, environment: Any) -> None:
         name: _integer(environment.get(f"HPCFLOW_{name}", ""), f"HPCFLOW_{name}")
         for name in ("SUB_IDX", "JS_IDX", "ITEM_IDX", "ATTEMPT")
     }
-    port = PosixPort(environment.get("HPCFLOW_WK_PATH", ""))
+    port = open_records(environment.get("HPCFLOW_WK_PATH", ""), environment)
     item = Item(where["SUB_IDX"], where["JS_IDX"], where["ITEM_IDX"])
     attempt = where["ATTEMPT"]
     handle, number = _new_segment(port, _side_prefix(item, attempt))
@@ -145,7 +145,7 @@ def _write(record: Record, environment: Any) -> None:
     log.mark(environment.get("HPCFLOW_RUN_STD_PATH", ""))
 
 
-def _new_segment(port: PosixPort, prefix: str) -> tuple[SegmentHandle, int]:
+def _new_segment(port: ObjectPort, prefix: str) -> tuple[SegmentHandle, int]:
     while True:
         number = time.time_ns()
         try:

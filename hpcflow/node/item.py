@@ -18,13 +18,14 @@ from hpcflow.node.loop import ItemLoop, Superseded
 from hpcflow.node.rows import RowQueue
 from hpcflow.node.starting import Slot, Starter
 from jobstores import attempts, process_identity
-from jobstores.backends.posix import PosixPort
 from jobstores.decisions import Item
 from jobstores.errors import JobStoreError
+from jobstores.linked import open_records
 
 if TYPE_CHECKING:
     from hpcflow.node.upstream import UpstreamRuns
     from jobstores.attempts import Attempt
+    from jobstores.port import ObjectPort
     from jobstores.records import Record
 
 # Exit statuses, as sysexits.h names them.
@@ -45,8 +46,8 @@ def main(directory: str, item: int) -> int:
         _check(manifest, item)
     except manifests.BrokenJobError as error:
         return _complain(str(error), EX_BROKEN)
-    port = PosixPort(manifest.root)
     try:
+        port = open_records(manifest.root)
         attempt = attempts.start(
             port,
             Item(manifest.submission, manifest.job, item),
@@ -87,7 +88,7 @@ def _header(manifest: manifests.Manifest) -> Record:
 
 
 def _attempt(
-    port: PosixPort,
+    port: ObjectPort,
     manifest: manifests.Manifest,
     attempt: Attempt,
     null_fd: int,
@@ -116,7 +117,7 @@ def _attempt(
 
 
 def _loop(
-    port: PosixPort,
+    port: ObjectPort,
     manifest: manifests.Manifest,
     attempt: Attempt,
     journal: Journal,
@@ -157,7 +158,7 @@ def _loop(
     )
 
 
-def _upstream(port: PosixPort, manifest: manifests.Manifest) -> UpstreamRuns | None:
+def _upstream(port: ObjectPort, manifest: manifests.Manifest) -> UpstreamRuns | None:
     """What looks up other jobs' outputs; its modules load only where there are any."""
     if not manifest.upstream:
         return None

@@ -97,4 +97,4 @@ def _ask(schedulers: dict[str, Scheduler], asked: dict[str, list[str]]) -> list[
 
 
 def _root(store: WorkflowStore) -> str:
-    return os.path.dirname(store.port.path("store.json") or "")
+    return os.path.dirname(store.port.path("logs") or "")

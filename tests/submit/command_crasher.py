@@ -32,6 +32,7 @@ from hpcflow.submit.cancel import cancel_workflow
 from hpcflow.submit.make import make_workflow
 from hpcflow.submit.submit import submit_workflow
 from jobstores.backends.posix import PosixPort
+from jobstores.open import parse_locator
 from tests.jobstores.store_doubles import HookedPort
 from tests.jobstores.store_scenes import plain_column, plain_columns
 from tests.submit.scenes import FileScheduler, context, opened, workflow
@@ -68,9 +69,8 @@ def _port(root: Path, point: Callable[[str], None]) -> Any:
 
 
 def make(place: Path, point: Callable[[str], None]) -> None:
-    class Port:
-        def __new__(cls, root: str) -> Any:
-            return _port(Path(root), point)
+    def open_port(locator: str) -> Any:
+        return _port(Path(parse_locator(locator).name), point)
 
     publish = hpcflow.submit.make._publish
 
@@ -79,7 +79,7 @@ def make(place: Path, point: Callable[[str], None]) -> None:
         publish(scratch, target)
         point("renamed")
 
-    hpcflow.submit.make.PosixPort = Port  # type: ignore[misc,assignment]
+    hpcflow.submit.make.open_port = open_port
     hpcflow.submit.make._publish = published
     make_workflow(workflow(place), place / "wk")
 

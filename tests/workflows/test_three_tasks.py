@@ -15,10 +15,12 @@ SCHEDULERS = ["local", pytest.param("slurm", marks=pytest.mark.slurm)]
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_every_value_is_the_expected_one(scheduler, shared_path):
+def test_on_every_store_and_zipped_every_value_is_the_expected_one(
+    scheduler, store, shared_path
+):
     workflow = shared_path / "workflow"
     hpcflow(
-        *("go", FOLDER / "template.yaml", "--path", workflow),
+        *("go", FOLDER / "template.yaml", "--path", workflow, "--store", store),
         *("--scheduler", scheduler, "--wait"),
         folder=shared_path,
     )
@@ -29,6 +31,12 @@ def test_every_value_is_the_expected_one(scheduler, shared_path):
             continue
         table = columns(workflow, task)
         assert {name: table[name] for name in outputs} == outputs
+    verified = hpcflow("store", "verify", workflow, folder=shared_path)
+    assert verified.stdout.startswith("whole")
+    hpcflow("zip", workflow, folder=shared_path)
+    archive = shared_path / "workflow.zip"
+    assert run_counts(archive) == expected["runs"]
+    assert columns(archive, "total") == columns(workflow, "total")
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

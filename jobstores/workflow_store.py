@@ -165,6 +165,7 @@ class WorkflowStore:
         tables: Tables | None = None,
         ranges: Sequence[IdRange] = (),
         jobs: Mapping[tuple[int, int], int] | None = None,
+        encoded: bool = False,
     ) -> Base:
         """Publish the next generation after `base`. What is not given stays.
 
@@ -173,6 +174,7 @@ class WorkflowStore:
         ranges: added.
         jobs: by (submission, job), how many items it has; added. Only jobs made
             known here are packed and swept.
+        encoded: columns of the kind "json" are given as JSON texts of stored values.
 
         Raises:
             LeaseLostError: the lease is not held any more; nothing was committed.
@@ -186,7 +188,8 @@ class WorkflowStore:
             counts = {f"{s}/{j}": count for (s, j), count in jobs.items()}
             new = replace(new, jobs={**base.jobs, **counts})
         new = _with_ranges(new, ranges)
-        return self._publish(lease, self._write_given(new, documents or {}, tables or {}))
+        new = self._write_given(new, documents or {}, tables or {}, encoded=encoded)
+        return self.publish(lease, new)
 
     def fold(
         self,
@@ -215,7 +218,7 @@ class WorkflowStore:
             self._now_us(),
             secrets.token_hex(4),
             lambda new, tables: self._write(new, {}, tables, encoded=True),
-            lambda new: self._publish(lease, new),
+            lambda new: self.publish(lease, new),
         )
 
     def sweep(self, lease: Lease, min_age_s: float = 900.0) -> int:
@@ -250,7 +253,12 @@ class WorkflowStore:
         return replace(new, tables=refs, documents={**new.documents, **added})
 
     def _write_given(
-        self, new: Base, documents: Mapping[str, bytes], tables: Tables
+        self,
+        new: Base,
+        documents: Mapping[str, bytes],
+        tables: Tables,
+        *,
+        encoded: bool = False,
     ) -> Base:
         """Write what a caller gives; a run table of theirs changes the summary."""
         if RUNS in tables:
@@ -258,9 +266,14 @@ class WorkflowStore:
 
             ids, states = (tables[RUNS][name][1] for name in ("id", "state"))
             new = replace(new, summary=summarise(new.ranges, ids, states))
-        return self._write(new, documents, tables)
+        return self._write(new, documents, tables, encoded=encoded)
 
-    def _publish(self, lease: Lease, new: Base) -> Base:
+    def publish(self, lease: Lease, new: Base) -> Base:
+        """Commit a generation whose objects are all written.
+
+        Raises:
+            LeaseLostError, ConflictError: as `commit`.
+        """
         lease.check()
         generations.commit(self.port, new)
         if not lease.own() and not generations.is_in_lineage(self.port, new):

@@ -12,18 +12,24 @@ from hpcflow.submit.advance import fold_workflow
 from jobstores.backends.posix import PosixPort
 from jobstores.backends.zip import unzip, write_zip
 from jobstores.errors import JobStoreError, NotFoundError
+from jobstores.operations.layout import silent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hpcflow.app.context import OpenWorkflow
+    from jobstores.operations.layout import Progress
 
 # What is of no use to a reader of the archive: the lease, and the supervisor's state.
 _LEFT_OUT = ("lease/",)
 
 
-def zip_workflow(opened: OpenWorkflow, target: Path, *, scratch: bool) -> Path:
+def zip_workflow(
+    opened: OpenWorkflow, target: Path, *, scratch: bool, progress: Progress = silent
+) -> Path:
     """Fold, then write the store into one file; return its absolute path.
+
+    Interrupted, it leaves no file.
 
     Raises:
         ExistsError: the target exists.
@@ -37,11 +43,11 @@ def zip_workflow(opened: OpenWorkflow, target: Path, *, scratch: bool) -> Path:
 
     fold_workflow(opened.store, opened.scheduler)
     with opened.store.lease(wait_s=10.0):
-        write_zip(opened.store.port, str(target), exclude=excluded)
+        write_zip(opened.store.port, str(target), exclude=excluded, progress=progress)
     return target.absolute()
 
 
-def unzip_workflow(archive: Path, target: Path) -> Path:
+def unzip_workflow(archive: Path, target: Path, progress: Progress = silent) -> Path:
     """Unpack an archive to a directory, complete or not at all; return its path.
 
     Raises:
@@ -53,7 +59,7 @@ def unzip_workflow(archive: Path, target: Path) -> Path:
     scratch = target.absolute().with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
         scratch.mkdir(parents=True)
-        unzip(str(archive), PosixPort(str(scratch)))
+        unzip(str(archive), PosixPort(str(scratch)), progress=progress)
         scratch.rename(target)
     except NotFoundError as error:
         raise NotAWorkflowError(f"{archive}: {error}") from error

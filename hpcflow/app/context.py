@@ -13,12 +13,14 @@ import hpcflow.node
 from hpcflow.app.config import Config, load_config
 from hpcflow.errors import (
     BusyWorkflowError,
+    ExistsError,
     NotAWorkflowError,
     StorageError,
     SubmissionError,
 )
 from hpcflow.submit.context import NodeSettings
 from jobstores.errors import (
+    AlreadyExistsError,
     BusyError,
     CorruptError,
     JobStoreError,
@@ -27,7 +29,14 @@ from jobstores.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from jobstores.open import open_port
+from jobstores.linked import (
+    LinkedPort,
+    hand_on_credentials,
+    is_amazons,
+    open_folder,
+    read_link,
+)
+from jobstores.open import open_port, parse_locator
 from jobstores.workflow_store import WorkflowStore
 from schedulers import load
 
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
     from schedulers.port import Scheduler
 
 
+_ON_PATHS = ("zarr", "file", "zip")
 MOST_NAMED = 5  # workflows that an error message names
 
 
@@ -46,34 +56,73 @@ class OpenWorkflow:
     root: str
     config: Config
 
+    def hand_on_credentials(self) -> None:
+        """Let jobs open a store elsewhere as this process can."""
+        port = self.store.port
+        if isinstance(port, LinkedPort) and is_amazons(port.store.locator):
+            hand_on_credentials(self.root, os.environ)
+
     def scheduler(self, name: str, submission: int) -> Scheduler:
         """The adapter of a scheduler, for one submission of this workflow."""
         if name == "local":
-            state_dir = f"{self.root}/submissions/{submission}/local"
+            state_dir = f"{self._folder(submission)}/submissions/{submission}/local"
             return load("local", state_dir=state_dir, cores=self.config.local_cores)
         try:
             return load(name)
         except ValueError as error:
             raise SubmissionError(str(error)) from error
 
+    def _folder(self, submission: int) -> str:
+        """Where a submission's jobs are; of a store opened alone, where they were."""
+        if os.path.isabs(self.root):
+            return self.root
+        path: str = self.store.base().info["submissions"][submission]["path"]
+        return path
+
 
 def open_workflow(path: str | Path, config: Config | None = None) -> OpenWorkflow:
-    """Open the workflow at a path: its directory, or the zip file it was archived to.
+    """Open a workflow by its directory, its zip file, or its store's locator.
 
     Raises:
         NotAWorkflowError: there is none.
         StorageError: it is damaged, or of a newer format.
     """
+    config = config or load_config()
+    if isinstance(path, str) and not os.path.lexists(path):
+        try:
+            scheme, path_or_name = parse_locator(path)
+        except UnsupportedError as error:
+            raise translate(error) from error
+        if scheme not in _ON_PATHS:
+            return _open_remote(path, config)
+        path = path_or_name
     target = Path(path).absolute()
     try:
-        store = WorkflowStore(open_port(str(target)))
+        store = WorkflowStore(
+            open_folder(str(target)) if target.is_dir() else open_port(str(target))
+        )
     except NotFoundError as error:
         raise NotAWorkflowError(_why_none(target)) from error
     except JobStoreError as error:
         raise translate(error) from error
     except OSError as error:
         raise StorageError(f"cannot open {target}: {error.strerror or error}") from error
-    return OpenWorkflow(store, str(target), config or load_config())
+    return OpenWorkflow(store, str(target), config)
+
+
+def _open_remote(locator: str, config: Config) -> OpenWorkflow:
+    """Open a store by its locator; with its folder, where that is on this machine."""
+    try:
+        store = WorkflowStore(open_port(locator))
+        locator = store.port.locator
+        for submission in reversed(store.base().info.get("submissions", ())):
+            folder = submission.get("path") or ""
+            link = read_link(folder) if folder else None
+            if link is not None and link["store"] == locator:
+                return OpenWorkflow(WorkflowStore(open_folder(folder)), folder, config)
+    except JobStoreError as error:
+        raise translate(error) from error
+    return OpenWorkflow(store, locator, config)
 
 
 def _why_none(target: Path) -> str:
@@ -110,6 +159,8 @@ def translate(error: JobStoreError) -> Exception:
     """A job store's error as the one of ours that a user can act on."""
     if isinstance(error, BusyError):
         return BusyWorkflowError(f"another command is changing this workflow: {error}")
+    if isinstance(error, AlreadyExistsError):
+        return ExistsError(f"{error}; nothing was changed.")
     if isinstance(error, CorruptError):
         return StorageError(
             f"{error}. It was changed or cut short after it was written: take the "

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SHORTEST_POLL_S = 0.05
 LONGEST_POLL_S = 2.0
 LONGEST_CLUSTER_POLL_S = 15.0
+_NEEDS_FOLDER = ("submitted", "cancelled")
 
 
 class Workflow:
@@ -48,6 +49,7 @@ class Workflow:
         path: str | Path | None = None,
         variables: Mapping[str, str] | None = None,
         name: str | None = None,
+        store: str = "zarr",
     ) -> Workflow:
         """Make a workflow of a template file.
 
@@ -56,6 +58,9 @@ class Workflow:
             path: where the workflow goes; default: `NAME_<date>_<time>` here.
             variables: values for the template's `<<var:...>>`.
             name: instead of the template's.
+            store: "zarr" or "file", for records in the folder itself, or where they go
+                instead, such as `s3://BUCKET/PREFIX`; one that ends in a slash gets the
+                folder's name added.
 
         Raises:
             InvalidTemplateError: with all of the template's problems.
@@ -71,11 +76,11 @@ class Workflow:
             model = replace(model, name=name)
         target = Path(path) if path is not None else None
         with _translated():
-            return cls.open(make_workflow(model, target))
+            return cls.open(make_workflow(model, target, store=store))
 
     @classmethod
     def open(cls, path: str | Path, *, config: Config | None = None) -> Workflow:
-        """Open a workflow's directory or its zip file.
+        """Open a workflow's directory, its zip file, or its store by locator.
 
         Raises:
             NotAWorkflowError: there is none.
@@ -84,8 +89,19 @@ class Workflow:
 
     @property
     def path(self) -> Path:
-        """Its directory, or zip file, as an absolute path."""
+        """Its directory, or zip file, as an absolute path.
+
+        Raises:
+            StorageError: it was opened by the locator of its store, without its folder.
+        """
+        if not os.path.isabs(self._opened.root):
+            raise StorageError(f"{self.place} was opened without the workflow's folder.")
         return Path(self._opened.root)
+
+    @property
+    def place(self) -> str:
+        """What it was opened by: an absolute path, or its store's locator."""
+        return self._opened.root
 
     @property
     def name(self) -> str:
@@ -107,6 +123,7 @@ class Workflow:
 
         self._writable("submitted")
         with _translated():
+            self._opened.hand_on_credentials()
             return submit_workflow(self._opened.store, self._submit_context(scheduler))
 
     def plan(self, *, scheduler: str | None = None) -> dict[str, dict[str, bytes]]:
@@ -226,12 +243,19 @@ class Workflow:
         with _translated():
             return Tasks(ResultsReader(self._opened.store))
 
-    def zip(self, path: str | Path | None = None, *, scratch: bool = False) -> Path:
+    def zip(
+        self,
+        path: str | Path | None = None,
+        *,
+        scratch: bool = False,
+        progress: Callable[[int, int | None], None] = lambda _done, _total: None,
+    ) -> Path:
         """Write the workflow into one zip file, readable in place by every command.
 
         Args:
             path: the file; default: the workflow's directory with `.zip` added.
             scratch: with the runs' own directories too.
+            progress: told how many of how many files are in.
 
         Raises:
             ExistsError: the file exists.
@@ -239,21 +263,29 @@ class Workflow:
         from hpcflow.app.archive import zip_workflow
 
         self._writable("zipped")
-        target = (
-            Path(path) if path is not None else self.path.with_name(f"{self.path.name}.zip")
-        )
+        target = Path(path) if path is not None else self._default_zip()
         with _translated():
-            return zip_workflow(self._opened, target, scratch=scratch)
+            return zip_workflow(self._opened, target, scratch=scratch, progress=progress)
+
+    def _default_zip(self) -> Path:
+        if not os.path.isabs(self.place):  # a locator: here, by the workflow's name
+            return Path(f"{self.place.rstrip('/').rpartition('/')[2]}.zip")
+        return self.path.with_name(f"{self.path.name}.zip")
 
     def _writable(self, done: str) -> None:
         why = self._why_read_only()
         if why is not None:
-            raise StorageError(f"{self.path} {why}, so it can't be {done}.")
+            raise StorageError(f"{self.place} {why}, so it can't be {done}.")
+        if done in _NEEDS_FOLDER and not os.path.isabs(self.place):
+            raise StorageError(
+                f"{self.place} was opened without the workflow's folder, which its jobs "
+                f"need, so it can't be {done}: name the folder instead."
+            )
 
     def _why_read_only(self) -> str | None:
         if self._opened.store.port.read_only:
             return "is an archive, which is only read: unpack it with `hpcflow unzip`"
-        if self.path.is_dir() and not os.access(self.path, os.W_OK | os.X_OK):
+        if os.path.isdir(self.place) and not os.access(self.place, os.W_OK | os.X_OK):
             return (
                 "can't be written by you (show, results and logs work: its owner or "
                 "the file system lets you read only)"
@@ -261,7 +293,7 @@ class Workflow:
         return None
 
     def __repr__(self) -> str:
-        return f"Workflow({str(self.path)!r})"
+        return f"Workflow({self.place!r})"
 
 
 @contextmanager

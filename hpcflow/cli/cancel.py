@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import click
 
 from hpcflow.cli import options
 from hpcflow.cli.words import count
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 @click.command("cancel")
 @options.workflow
 @options.as_json
-def command(workflow: Path, *, as_json: bool) -> None:
+def command(workflow: str, *, as_json: bool) -> None:
     """Cancel the jobs of WORKFLOW; what has ended keeps its values."""
     from hpcflow.app.workflow import Workflow
 

@@ -24,7 +24,7 @@ EXIT_INTERRUPTED = 130
 
 def follow(workflow: Workflow, *, timeout: float | None, as_json: bool, quiet: bool) -> int:
     """Wait with a live view, print the last state, return the exit code."""
-    where = typed_path(str(workflow.path))
+    where = typed_path(workflow.place)
     try:
         with LiveView(quiet=quiet or as_json) as view:
             status = workflow.wait(timeout_s=timeout, each=view.update)

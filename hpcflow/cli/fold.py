@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import click
 
 from hpcflow.cli import options
 from hpcflow.cli.words import count
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 @click.command("fold")
 @options.workflow
 @options.as_json
-def command(workflow: Path, *, as_json: bool) -> None:
+def command(workflow: str, *, as_json: bool) -> None:
     """Merge what WORKFLOW's jobs recorded into its columns, and pack finished jobs."""
     from hpcflow.app.workflow import Workflow
 

@@ -19,6 +19,7 @@ from hpcflow.errors import SubmissionError
 @options.template
 @options.path
 @options.name
+@options.store
 @options.variables
 @options.scheduler
 @options.dry_run
@@ -37,6 +38,7 @@ def command(
     template: Path,
     path: Path | None,
     name: str | None,
+    store: str,
     variables: dict[str, str],
     scheduler: str | None,
     tables: tuple[str, ...],
@@ -61,13 +63,15 @@ def command(
             return print_plan(workflow, scheduler, as_json=as_json)
         finally:
             shutil.rmtree(scratch)
-    workflow = Workflow.make(template, path=path, variables=variables, name=name)
+    workflow = Workflow.make(
+        template, path=path, variables=variables, name=name, store=store
+    )
     try:
         code = submit(
             workflow, scheduler, wait=wait, timeout=timeout, as_json=as_json, quiet=quiet
         )
     except SubmissionError as error:
-        where = typed_path(str(workflow.path))
+        where = typed_path(workflow.place)
         error.add_note(f"The workflow is made; to try again: hpcflow submit {where}")
         raise
     for task in tables:

@@ -18,7 +18,7 @@ from hpcflow.cli import options
     "--action", type=int, default=0, show_default=True, help="The action's index."
 )
 @options.as_json
-def command(workflow: Path, task: str, element: int, action: int, *, as_json: bool) -> None:
+def command(workflow: str, task: str, element: int, action: int, *, as_json: bool) -> None:
     """Print what the run of TASK's ELEMENT wrote to stdout and stderr."""
     from hpcflow.app.workflow import Workflow
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import json
 import os
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hpcflow import __version__
+from hpcflow.cli.lazy import LazyGroup, ReaderGoneError
 from hpcflow.errors import HpcflowError
 
 if TYPE_CHECKING:
@@ -31,74 +31,14 @@ COMMANDS = {
     "fold": ("fold", "Merge what jobs recorded into the workflow's columns."),
     "zip": ("zip", "Write a workflow into one zip file."),
     "unzip": ("unzip", "Unpack a zipped workflow."),
+    "store": ("store", "Check, repair, copy, delete or lay out anew where records lie."),
     "callback": ("callback", "Record values and states from within a run."),
 }
 
 
-class _ReaderGoneError(Exception):
-    """Nobody reads stdout any more."""
-
-
-class LazyGroup(click.Group):
-    """A group whose commands are modules, imported when they are called."""
-
-    # click itself would exit with 1 when the reader of stdout is gone.
-
-    def make_context(self, *args: Any, **options: Any) -> click.Context:
-        """As click's; this is what prints --help."""
-        try:
-            return super().make_context(*args, **options)
-        except BrokenPipeError as error:
-            raise _ReaderGoneError from error
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """As click's."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError as error:
-            raise _ReaderGoneError from error
-        return result
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The names, in the order in which one uses them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"hpcflow.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        formatter: click.HelpFormatter,
-    ) -> None:
-        """The list of commands, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, with the nearest name where there is no such command."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, 1)
-            if near:
-                text = f"{error.message} Did you mean {near[0]!r}?"
-                raise click.UsageError(text, ctx) from error
-            raise
-
-
 @click.command(
     cls=LazyGroup,
+    lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 all well; 1 some runs did not succeed; 2 the command line "
     "is wrong; 3 the template is; 4 no such workflow or part; 5 taken or busy; 6 the "
@@ -129,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = group.main(args=arguments, prog_name="hpcflow", standalone_mode=False)
         sys.stdout.flush()
-    except _ReaderGoneError:
+    except ReaderGoneError:
         return _reader_gone()
     except BrokenPipeError:
         return _reader_gone()

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 @options.template
 @options.path
 @options.name
+@options.store
 @options.variables
 @options.as_json
 def command(
     template: Path,
     path: Path | None,
     name: str | None,
+    store: str,
     variables: dict[str, str],
     *,
     as_json: bool,
@@ -31,8 +33,10 @@ def command(
     """Make a workflow of TEMPLATE and print its directory; submit nothing."""
     from hpcflow.app.workflow import Workflow
 
-    workflow = Workflow.make(template, path=path, variables=variables, name=name)
+    workflow = Workflow.make(
+        template, path=path, variables=variables, name=name, store=store
+    )
     if as_json:
-        click.echo(json.dumps({"format": 1, "path": str(workflow.path)}))
+        click.echo(json.dumps({"format": 1, "path": workflow.place}))
         return
-    click.echo(nearest_path(str(workflow.path)))
+    click.echo(nearest_path(workflow.place))

@@ -6,12 +6,20 @@ from pathlib import Path
 
 import click
 
+
+class _Place(click.ParamType[str]):
+    """A workflow's folder, its zip file, or the locator of its store: text as typed."""
+
+    name = "workflow"
+
+
 workflow = click.argument(
     "workflow",
-    type=click.Path(path_type=Path, readable=False),
+    type=_Place(),
     metavar="[WORKFLOW]",
     default=".",
 )
+place = click.argument("store", type=_Place(), metavar="STORE")
 template = click.argument(
     "template", type=click.Path(path_type=Path, readable=False), metavar="TEMPLATE"
 )
@@ -21,6 +29,13 @@ path = click.option(
     "--path",
     type=click.Path(path_type=Path),
     help="The workflow's directory  [default: NAME_<date>_<time> here].",
+)
+store = click.option(
+    "--store",
+    default="zarr",
+    metavar="STORE",
+    help="Where records go: zarr or file (Zarr arrays or JSON lines, in the directory), "
+    "or a place such as s3://BUCKET/PREFIX  [default: zarr].",
 )
 name = click.option("--name", help="The workflow's name, instead of the template's.")
 

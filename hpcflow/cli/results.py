@@ -15,7 +15,6 @@ from hpcflow.cli.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hpcflow.results.table import Table
 
@@ -33,7 +32,7 @@ LAST_CELL_WIDTH = 300
 )
 @options.as_json
 def command(
-    workflow: Path,
+    workflow: str,
     task: str | None,
     columns: tuple[str, ...],
     *,

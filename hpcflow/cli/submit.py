@@ -12,8 +12,6 @@ from hpcflow.cli.finish import follow
 from hpcflow.cli.words import count, nearest_path, typed_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hpcflow.app.workflow import Workflow
 
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 @options.as_json
 @options.quiet
 def command(
-    workflow: Path,
+    workflow: str,
     scheduler: str | None,
     timeout: float | None,
     *,
@@ -64,7 +62,7 @@ def submit(
     if as_json:
         document = {
             "format": 1,
-            "path": str(workflow.path),
+            "path": workflow.place,
             "submission": report.submission,
             "submitted_jobs": list(report.submitted),
             "jobs": report.jobs,
@@ -73,12 +71,12 @@ def submit(
         click.echo(json.dumps(document))
     elif not quiet:
         click.echo(_summary(workflow, len(report.submitted), report.runs))
-        click.echo(f"next: hpcflow show {typed_path(str(workflow.path))}")
+        click.echo(f"next: hpcflow show {typed_path(workflow.place)}")
     return 0
 
 
 def _summary(workflow: Workflow, jobs: int, runs: int) -> str:
-    where = nearest_path(str(workflow.path))
+    where = nearest_path(workflow.place)
     if not jobs:
         return f"{where}: everything is submitted already"
     return f"{where}: submitted {count(jobs, 'job')} with {count(runs, 'run')}"

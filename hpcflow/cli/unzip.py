@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hpcflow.cli import options
+from hpcflow.cli.progress import Watched
 from hpcflow.cli.words import nearest_path
 
 
@@ -19,7 +20,10 @@ def command(archive: Path, path: Path | None, *, as_json: bool) -> None:
     """Unpack ARCHIVE to a directory that can be submitted again."""
     from hpcflow.app.archive import unzip_workflow
 
-    target = unzip_workflow(archive, path if path is not None else archive.with_suffix(""))
+    place = path if path is not None else archive.with_suffix("")
+    interrupted = "interrupted: nothing was unpacked"
+    with Watched("unpacking", interrupted, quiet=as_json) as watched:
+        target = unzip_workflow(archive, place, watched.progress)
     if as_json:
         click.echo(json.dumps({"format": 1, "path": str(target)}))
         return

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from hpcflow.cli import options
 from hpcflow.cli.finish import follow
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command("wait")
@@ -18,7 +13,7 @@ if TYPE_CHECKING:
 @options.timeout
 @options.as_json
 @options.quiet
-def command(workflow: Path, timeout: float | None, *, as_json: bool, quiet: bool) -> int:
+def command(workflow: str, timeout: float | None, *, as_json: bool, quiet: bool) -> int:
     """Wait until WORKFLOW has ended; exit code 1 if not every run succeeded."""
     from hpcflow.app.workflow import Workflow
 

@@ -11,8 +11,20 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def size(number: int) -> str:
+    """`512 B`, `1.5 kB`, `230 MB`: bytes, in powers of 1000."""
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.3g} {unit}" if unit != "B" else f"{number} B"
+        value /= 1000
+    return f"{value:.3g} TB"
+
+
 def nearest_path(path: str) -> str:
     """A path as one would type it from here: relative where that is shorter."""
+    if not os.path.isabs(path):
+        return path  # a locator
     relative = os.path.relpath(path)
     return relative if len(relative) < len(path) else path
 

@@ -40,6 +40,8 @@ from jobstores.port import ObjectStat
 if TYPE_CHECKING:
     from jobstores.port import ObjectPort, SegmentHandle
 
+    Progress = Callable[[int, Optional[int]], None]
+
 _PIECE = 1 << 24  # larger objects are copied piece by piece
 _COMPRESSED_CHUNK = "/c/"  # in the keys of Zarr chunks, which are compressed already
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip file can say
@@ -192,14 +194,24 @@ class ZipPort:
         }
 
 
+def _silent(done: int, total: Optional[int]) -> None:
+    """A progress that nobody watches."""
+
+
 def write_zip(
-    port: ObjectPort, path: str, *, exclude: Callable[[str], bool] = lambda _: False
+    port: ObjectPort,
+    path: str,
+    *,
+    exclude: Callable[[str], bool] = lambda _: False,
+    progress: Progress = _silent,
 ) -> None:
     """Write a whole store, but for the keys to exclude, into one zip file.
 
     The file appears when it is complete and durable, in the place of any that was
     there. Members are in the order of their keys, below a folder named like the file.
-    Nobody should be writing to the store.
+    Nobody should be writing to the store. Interrupted, it leaves no file, and the old one.
+
+    progress: told how many of how many keys are in.
 
     Raises:
         ConflictError: a large object was replaced while it was copied.
@@ -210,9 +222,11 @@ def write_zip(
     try:
         with open(payload, "xb") as file:
             with zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
-                for key in sorted(port.walk("")):
-                    if not exclude(key):
-                        _add(archive, f"{top}/{key}", port, key)
+                keys = sorted(key for key in port.walk("") if not exclude(key))
+                for done, key in enumerate(keys):
+                    progress(done, len(keys))
+                    _add(archive, f"{top}/{key}", port, key)
+                progress(len(keys), len(keys))
             file.flush()
             os.fsync(file.fileno())
         os.replace(payload, path)
@@ -223,11 +237,13 @@ def write_zip(
         files.unlink(payload)
 
 
-def unzip(path: str, port: ObjectPort) -> None:
+def unzip(path: str, port: ObjectPort, *, progress: Progress = _silent) -> None:
     """Copy what is in a zip file into an empty store.
 
     What is at the top level comes last, when all else is durable: a copy that was
     cut short has no marker and is no store.
+
+    progress: told how many of how many keys are out.
 
     Raises:
         AlreadyExistsError: the store is not empty.
@@ -239,13 +255,14 @@ def unzip(path: str, port: ObjectPort) -> None:
             raise AlreadyExistsError(
                 f"{port.locator}: it is not empty, so can't be unzipped to"
             )
-        keys = sorted(source.walk(""))
-        for key in (key for key in keys if "/" in key):
+        keys = sorted(source.walk(""), key=lambda key: ("/" not in key, key))
+        for done, key in enumerate(keys):
+            progress(done, len(keys))
+            if "/" not in key:
+                port.sync_tree("")
             _copy(source, key, port)
         port.sync_tree("")
-        for key in (key for key in keys if "/" not in key):
-            _copy(source, key, port)
-        port.sync_tree("")
+        progress(len(keys), len(keys))
     finally:
         source.close()
 

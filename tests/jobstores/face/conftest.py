@@ -1,0 +1,78 @@
+"""Stores on every backend that needs no service, and the hook of `empty_each.py`."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobstores.workflow_face.facade import PersistentStore
+from tests.jobstores.face.emptying import install
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+install()
+
+HERE = os.path.dirname(__file__)
+BACKENDS = ["memory", "zarr", "file", pytest.param("s3", marks=pytest.mark.s3)]
+FORMATS = ("%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d_%H%M%S")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "method(*names): tests methods of these names")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:
+    """With FACE_METHOD in the environment, only the tests that are marked with it."""
+    wanted = os.environ.get("FACE_METHOD")
+    if not wanted:
+        return
+    mine = [item for item in items if str(item.path).startswith(HERE)]
+    dropped = [
+        item
+        for item in mine
+        if not any(wanted in mark.args for mark in item.iter_markers("method"))
+    ]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [item for item in items if item not in dropped]
+
+
+@pytest.fixture(params=BACKENDS)
+def locator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A place for a store."""
+    if request.param == "memory":
+        yield f"memory:{uuid.uuid4().hex}"
+    elif request.param == "s3":
+        from tests.jobstores.s3_scenes import bucket, new_prefix
+
+        yield f"s3://{bucket()}/{new_prefix()}"
+    else:
+        yield f"{request.param}:{tmp_path}/store"
+
+
+@pytest.fixture
+def store(locator: str) -> PersistentStore:
+    """An empty workflow."""
+    return make(locator)
+
+
+def make(locator: str, **changes: Any) -> PersistentStore:
+    given = {
+        "app": None,
+        "template_js": {"name": "study", "resources": {"any": {"cores": 2}}},
+        "template_components_js": {"task_schemas": {"h1": {"objective": "sum"}}},
+        "wk_path": locator,
+        "fs": None,
+        "name": "study",
+        "replaced_wk": None,
+        "ts_fmt": FORMATS[0],
+        "ts_name_fmt": FORMATS[1],
+        "creation_info": {"app_info": {"version": "1.2"}, "when": (2026, 1)},
+        **changes,
+    }
+    PersistentStore.write_empty_workflow(**given)
+    return PersistentStore.open(locator, wait_s=0.2)

@@ -76,6 +76,21 @@ def resolve(attempts: Mapping[int, Parsed]) -> Optional[Decision]:
     return _sum_up(decider, _chain(attempts, decider))
 
 
+def so_far(attempts: Mapping[int, Parsed]) -> Optional[Decision]:
+    """What an undecided item's attempts add up to, below the claims without a header.
+
+    For those who look, while a process that claimed the item has not yet said who it
+    is, or died before it could. Not a decision: nothing may be accepted by it, as the
+    next header's cuts may leave out what a ghost appended last. None: nothing is known.
+    """
+    if not attempts or len(attempts) != max(attempts) + 1:
+        return None
+    known = {k for k, parsed in attempts.items() if header_of(parsed) is not None}
+    lower = {k: parsed for k, parsed in attempts.items() if k <= max(known, default=-1)}
+    decision = resolve(lower)
+    return None if decision is None else decision._replace(closed=False, why=None)
+
+
 def deciding_attempt(attempts: Mapping[int, Parsed]) -> Optional[int]:
     """The lowest tombstone, else the highest claim, if that has its header.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jobstores import generations, segments
 from jobstores.attempts import read_attempts
-from jobstores.decisions import Decision, Item, resolve
+from jobstores.decisions import Decision, Item, resolve, so_far
 from jobstores.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ Claims = dict[Item, tuple[int, ...]]
 class View:
     """The base, and the decisions of all items that it doesn't hold completely.
 
-    tail: by item, rising; None where the item is undecided (its latest attempt
-        has claimed its number and not yet said who it is).
+    tail: by item, rising. Of an item that is undecided (its latest attempt has claimed
+        its number and not yet said who it is) what the attempts below recorded, as of
+        an item that is open; None where there are none.
     """
 
     base: Base
@@ -124,4 +125,5 @@ def unconsumed(port: ObjectPort, base: Base, claims: Claims) -> Claims:
 def decide_all(port: ObjectPort, claims: Claims) -> Iterator[tuple[Item, Decision | None]]:
     """Decide items by the attempts that were listed; the caller lists again after."""
     for item, attempts in claims.items():
-        yield item, resolve(read_attempts(port, item, attempts))
+        found = read_attempts(port, item, attempts)
+        yield item, resolve(found) or so_far(found)

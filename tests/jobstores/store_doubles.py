@@ -58,6 +58,7 @@ class HookedPort:
         self._before = before
         self.locator = port.locator
         self.read_only = port.read_only
+        self.column_format = port.column_format
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
+import types
 import zipfile
 
 import pytest
 
+import jobstores.open
+from jobstores.backends.file import FilePort
 from jobstores.backends.memory import MemoryPort
 from jobstores.backends.posix import PosixPort
 from jobstores.backends.zip import ZipPort
 from jobstores.errors import CorruptError, NotFoundError, UnsupportedError
 from jobstores.open import Locator, open_port, parse_locator
+from jobstores.workflow_store import WorkflowStore
+from tests.jobstores.store_scenes import new_store
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +35,14 @@ def _somewhere(tmp_path, monkeypatch):
         ("a/../b", "zarr", "{here}/b"),
         ("zip:/a/b", "zip", "/a/b"),
         ("x.zip", "zip", "{here}/x.zip"),
+        ("file:/a/b", "file", "/a/b"),
+        ("file:x", "file", "{here}/x"),
         ("memory:x", "memory", "x"),
+        ("s3://bucket", "s3", "bucket"),
+        ("s3://bucket/", "s3", "bucket"),
+        ("s3://bucket/a/b c", "s3", "bucket/a/b c"),
+        ("s3://bucket/a/b/", "s3", "bucket/a/b"),
+        ("aws:eu-west-1:name", "aws", "eu-west-1:name"),
         ("./s3:x", "zarr", "{here}/s3:x"),
         ("12:30", "zarr", "{here}/12:30"),
     ],
@@ -39,18 +53,65 @@ def test_locators(text, scheme, name):
     assert parse_locator(str(locator)) == locator
 
 
-@pytest.mark.parametrize("text", ["file:/a", "s3://bucket/x", "aws:eu-west-1:name"])
-def test_what_is_planned_says_so(text):
-    with pytest.raises(UnsupportedError, match="not supported yet"):
+def test_what_is_unknown_says_what_is_known():
+    with pytest.raises(UnsupportedError, match=r"zarr:PATH.*s3://BUCKET"):
+        open_port("redis:x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "zarr:", "file:", "memory:", "s3:", "s3:bucket", "s3://", "s3:///x", "s3://b//x",
+     "aws:", "aws:name", "aws:eu-west-1:", "aws:eu-west-1:a/b"],
+)  # fmt: skip
+def test_what_is_no_locator(text):
+    with pytest.raises(UnsupportedError):
         open_port(text)
 
 
-def test_what_is_unknown_says_what_is_known():
-    with pytest.raises(UnsupportedError, match="zarr:PATH"):
-        open_port("redis:x")
-    for text in ("", "zarr:", "memory:"):
-        with pytest.raises(UnsupportedError):
-            open_port(text)
+@pytest.mark.parametrize(
+    ("text", "module", "function"),
+    [("s3://bucket/x/", "s3", "open_s3"), ("aws:eu-west-1:name", "aws", "open_aws")],
+)
+def test_services_are_opened_by_their_own_modules(text, module, function, monkeypatch):
+    fake = types.ModuleType(f"jobstores.backends.{module}")
+    setattr(fake, function, lambda *given: given)
+    monkeypatch.setitem(sys.modules, fake.__name__, fake)
+    assert open_port(text) == (text.rstrip("/"),)
+    assert open_port(text, {"A": "1"}) == (text.rstrip("/"), {"A": "1"})
+
+
+def test_the_table_of_the_module_has_every_scheme():
+    schemes = re.findall(r"^`(\w+):", jobstores.open.__doc__, re.MULTILINE)
+    assert tuple(schemes) == jobstores.open._SCHEMES
+
+
+def test_a_path_opens_as_the_store_that_it_is():
+    new_store(open_port("file:f"))
+    new_store(open_port("zarr:z"))
+    assert type(open_port("f")) is FilePort
+    assert open_port("f").locator == f"file:{os.getcwd()}/f"
+    assert parse_locator("f") == Locator("file", f"{os.getcwd()}/f")
+    assert type(open_port("z")) is PosixPort
+    assert parse_locator("z").scheme == parse_locator("none").scheme == "zarr"
+
+
+@pytest.mark.parametrize(("scheme", "other"), [("file", "zarr"), ("zarr", "file")])
+def test_a_store_of_the_other_kind_says_what_it_is(scheme, other):
+    new_store(open_port(f"{scheme}:w"))
+    assert open_port(f"{scheme}:w").locator == f"{scheme}:{os.getcwd()}/w"
+    with pytest.raises(UnsupportedError, match=f"there is a store of the kind {scheme}:"):
+        open_port(f"{other}:w")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b'{"columns": "parquet"}', b'{"columns": []}']
+)
+def test_a_damaged_marker_is_left_to_whom_it_concerns(data):
+    os.mkdir("w")
+    with open("w/store.json", "wb") as file:
+        file.write(data)
+    with pytest.raises(CorruptError):
+        WorkflowStore(open_port("w"))
 
 
 def test_a_directory():

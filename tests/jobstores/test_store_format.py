@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import pytest
 import zarr
 
 from jobstores.attempts import Item
+from jobstores.backends.file import FilePort
 from jobstores.backends.posix import PosixPort
 from jobstores.backends.zip import write_zip
 from jobstores.columns import KINDS
@@ -20,11 +26,11 @@ from tests.jobstores.store_scenes import end, fold, new_store, play
 PAGE = (Path(__file__).parents[2] / "docs/reference/store-format.md").read_text()
 
 
-@pytest.fixture
-def store(tmp_path, monkeypatch):
+EXPECTED = ["4 of 5 runs succeeded", *(f"run {run}: y = {run * run}" for run in range(4))]
+
+
+def folded(port):
     """A store whose newest generation has its columns from an older one."""
-    monkeypatch.chdir(tmp_path)
-    port = PosixPort("my_workflow")
     store = new_store(port, ranges=[IdRange("0", 0, 5, ("y",))], jobs={(0, 0): 1})
     ends = [end(run, out={"y": run * run}) for run in range(4)]
     play(port, Item(0, 0, 0), *ends, end(4, ok=False))
@@ -34,14 +40,66 @@ def store(tmp_path, monkeypatch):
     return store
 
 
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return folded(PosixPort("my_workflow"))
+
+
+@pytest.fixture
+def text_store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return folded(FilePort("my_workflow"))
+
+
+def examples(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
 def test_the_example_reads_a_folded_store_without_hpcflow(store, capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    example, _ = examples("python")
     assert not re.search(r"import (hpcflow|jobstores)", example)
     exec(compile(example, "store-format.md", "exec"), {})
-    assert capsys.readouterr().out.splitlines() == [
-        "4 of 5 runs succeeded",
-        *(f"run {run}: y = {run * run}" for run in range(4)),
-    ]
+    assert capsys.readouterr().out.splitlines() == EXPECTED
+
+
+def test_the_example_reads_lines_of_json_with_python_alone(text_store):
+    _, example = examples("python")
+    command = [sys.executable, "-I", "-S", "-c", example]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == EXPECTED
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq on PATH")
+def test_the_example_reads_lines_of_json_with_jq(text_store):
+    (example,) = examples("bash")
+    command = ["bash", "-euc", example.replace("less ", "cat ")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    states, succeeded, outputs = (
+        ["3", "3", "3", "3", "4"],
+        ["4"],
+        ["0 0", "1 1", "2 4", "3 9"],
+    )
+    assert done.stdout.splitlines() == states + succeeded + outputs
+
+
+def test_columns_of_lines_are_as_the_page_says(text_store):
+    for columns in text_store.base().tables.values():
+        for ref in columns.values():
+            folder = Path("my_workflow", ref.key)
+            says = json.loads((folder / "column.json").read_bytes())
+            chunks = [path.read_bytes() for path in sorted(folder.glob("*.ndjson"))]
+            assert says == {
+                "format": 1,
+                "kind": ref.kind,
+                "rows": ref.length,
+                "chunks": [
+                    {"rows": len(data.splitlines()), "crc32": zlib.crc32(data)}
+                    for data in chunks
+                ],
+            }
+    (section,) = re.findall(r"### As lines of JSON\n(.*?)###", PAGE, re.DOTALL)
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == KINDS
 
 
 def test_a_generation_is_a_group_of_what_it_wrote(store):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jobstores import generations
 from jobstores.attempts import Fenced, Item, decide, fence
+from jobstores.backends.file import FilePort
 from jobstores.backends.memory import MemoryPort
 from jobstores.backends.posix import PosixPort
 from jobstores.columns import read_column
@@ -53,9 +54,12 @@ ITEM = Item(0, 0, 0)
 # --- making, opening, committing ---------------------------------------
 
 
-@pytest.fixture(params=["memory", "posix"])
+@pytest.fixture(params=["memory", "zarr", "file"])
 def port(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
-    return MemoryPort() if request.param == "memory" else PosixPort(str(tmp_path / "w"))
+    kinds = {"zarr": PosixPort, "file": FilePort}
+    if request.param == "memory":
+        return MemoryPort()
+    return kinds[request.param](str(tmp_path / "w"))
 
 
 def test_what_was_made_is_there_when_opened(port: Any) -> None:
@@ -280,6 +284,21 @@ def test_a_folded_item_with_a_new_attempt_is_in_the_tail_again() -> None:
     }
     fold(store)
     assert rows(store, "state", "attempt") == {0: [3, 0], 1: [3, 1]}
+
+
+def test_what_was_recorded_stays_in_view_beside_a_claim_without_a_header() -> None:
+    store = new_store()
+    other = Item(0, 0, 1)
+    play(store.port, ITEM, end(0), end(1, ok=False, int=True), close=False)
+    play(store.port, other, end(2))
+    fold(store)
+    for item in (ITEM, other):
+        store.port.create_segment(segment_key(*item, 1)).close()
+    tail = store.view().tail
+    found = {i: (sorted(d.records), d.closed) for i, d in tail.items() if d is not None}
+    assert found == {ITEM: ([0, 1], False), other: ([2], False)}
+    assert decide(store.port, ITEM) is None
+    assert fold(store).items == 0
 
 
 def test_an_attempt_that_starts_while_a_view_is_read_is_in_it() -> None:
@@ -649,16 +668,16 @@ def test_a_sweep_leaves_what_is_young(port: Any) -> None:
     assert exists(port, segment_key(*ITEM, 0))
 
 
-def test_what_is_being_swept_is_gone_to_a_reader_and_not_damaged() -> None:
-    store = new_store(tables={"t": {"x": ("int", [1, 2])}})
+def test_what_is_being_swept_is_gone_to_a_reader_and_not_damaged(port: Any) -> None:
+    store = new_store(port, tables={"t": {"x": ("int", [1, 2])}})
     ref = store.column_ref(store.base(), "t", "x")
     for number in range(3):
         commit(store, tables={"t": {"x": ("int", [number])}})
-    port = store.port
     store.port = FaultyPort(port, {1: "kill"}, only=("delete_tree",))
     with pytest.raises(KilledError):
         sweep(store)
-    assert list(port.walk(ref.key)) == [f"{ref.key}/c/0"]
+    chunk = "000000.ndjson" if port.column_format == "ndjson" else "c/0"
+    assert list(port.walk(ref.key)) == [f"{ref.key}/{chunk}"]
     with pytest.raises(NotFoundError):
         read_column(port, ref)
 

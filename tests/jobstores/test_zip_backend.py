@@ -269,3 +269,28 @@ def test_what_may_not_be_asked(source, path):
     with pytest.raises(ReadOnlyError, match=r"store\.zip"):
         port.put("a", b"")
     port.close()
+
+
+def test_progress_is_told_of_every_key(source, path, tmp_path):
+    told = []
+    write_zip(source, path, progress=lambda *args: told.append(args))
+    count = len(content(source))
+    assert told == [(done, count) for done in range(count + 1)]
+    told.clear()
+    unzip(path, PosixPort(str(tmp_path / "copy")), progress=lambda *a: told.append(a))
+    assert told == [(done, count) for done in range(count + 1)]
+
+
+def test_an_interruption_leaves_no_file_and_no_store(source, path, tmp_path):
+    def interrupt(done, total):
+        if done == total - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_zip(source, path, progress=interrupt)
+    assert os.listdir(tmp_path) == ["source"]
+    write_zip(source, path)
+    copy = PosixPort(str(tmp_path / "copy"))
+    with pytest.raises(KeyboardInterrupt):
+        unzip(path, copy, progress=interrupt)
+    assert copy.stat("top") is None

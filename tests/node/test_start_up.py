@@ -69,8 +69,8 @@ STANDARD = {
 }  # fmt: skip
 NAMED_TUPLES_OF_3_14 = {"annotationlib", "ast", "io"}  # what `typing.NamedTuple` imports
 JOB_STORES = {
-    "attempts", "backends", "decisions", "errors", "keys", "linked", "port", "process_identity",
-    "records", "references", "segments", "value_text", "values",
+    "attempts", "backends", "decisions", "errors", "keys", "linked", "port",
+    "process_identity", "records", "references", "segments", "value_text", "values",
 }  # fmt: skip
 
 

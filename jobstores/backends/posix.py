@@ -83,6 +83,10 @@ class PosixSegment:
             except OSError as error:
                 files.fail(error, self._path)
 
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
 
 class _PayloadFile(io.BufferedWriter):
     """A payload being written; `close` publishes it, an exception discards it."""

@@ -12,6 +12,7 @@ import os
 import random
 import threading
 import time
+import weakref
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import (
     TYPE_CHECKING,
@@ -113,6 +114,9 @@ class Connections:
         self._lock = threading.Lock()
         self._idle: List[HTTPConnection] = []
         self._pid = os.getpid()
+        # Not `__del__`: of a cycle of garbage the sockets might be finalized first, and
+        # warn that nobody closed them.
+        weakref.finalize(self, _close_own, self._idle, self._pid)
 
     def exchange(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes = b""
@@ -146,18 +150,17 @@ class Connections:
     def close(self) -> None:
         """Close what nobody uses now."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle = self._idle[:]
+            self._idle.clear()
         for connection in idle:
             connection.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_pid", None) == os.getpid():
-            self.close()
 
     def _take(self) -> Optional[HTTPConnection]:
         with self._lock:
             if self._pid != os.getpid():  # after a fork these are the parent's
-                self._idle, self._pid = [], os.getpid()
+                self._pid = os.getpid()
+                self._idle = []
+                weakref.finalize(self, _close_own, self._idle, self._pid)
             return self._idle.pop() if self._idle else None
 
     def _connect(self) -> HTTPConnection:
@@ -248,6 +251,13 @@ class _Lines:
 
 
 _contexts: Dict[Optional[str], object] = {}
+
+
+def _close_own(idle: List[HTTPConnection], pid: int) -> None:
+    """Close idle connections, but for those that a fork has inherited."""
+    if pid == os.getpid():
+        while idle:
+            idle.pop().close()
 
 
 def _tls_context(ca_bundle: Optional[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # What a daemon or Python itself may ignore, and a job must not.
 _RESET = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGPIPE", "SIGXFSZ", "SIGCHLD")
-_MOST_DESCRIPTORS = 256  # more than a supervisor ever has
 
 
 def open_output(job: LocalJob, item: int) -> int:
@@ -60,14 +59,23 @@ class Batch:
         os.close(self._release)
 
 
+def _close_all_but(gate: int) -> None:
+    """Close every descriptor above the standard ones but one.
+
+    The other end of the gate above all: else nobody would hear that it was shut.
+    """
+    highest = max(map(int, os.listdir("/proc/self/fd")))
+    os.closerange(3, gate)
+    os.closerange(gate + 1, highest + 1)
+
+
 def _become(job: LocalJob, item: int, mark: str, output: int, gate: int) -> NoReturn:
     """Be the item: in a session of its own, nothing inherited but its output."""
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        os.closerange(3, gate)
-        os.closerange(gate + 1, _MOST_DESCRIPTORS)
+        _close_all_but(gate)
         for name in _RESET:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[2]
 FULL = EFFORT >= 20
-TIMES = int(os.environ.get("HPCFLOW_TEST_KILLS", "200" if FULL else "6"))
+TIMES = int(os.environ.get("HPCFLOW_TEST_KILLS", "200" if FULL else "3"))
 SEED = int(os.environ.get("HPCFLOW_TEST_SEED", "0")) or random.randrange(1, 10**6)
 
 

@@ -379,7 +379,17 @@ class FullDisk(EventLog):
         return super().flush()
 
 
-def test_nothing_runs_whose_start_could_not_be_put_on_record(bench, tmp_path, runtime_dir):
+@pytest.fixture
+def many_descriptors():
+    """More than a process has by default; an item's must not inherit one."""
+    held = [os.dup(0) for _ in range(300)]
+    yield
+    for descriptor in held:
+        os.close(descriptor)
+
+
+@pytest.mark.usefixtures("runtime_dir", "many_descriptors")
+def test_nothing_runs_whose_start_could_not_be_put_on_record(bench, tmp_path):
     job = bench.job("echo ran >> runs.$ITEM", 2)
     state = StateDir(state_path(bench))
     state.make()

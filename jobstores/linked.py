@@ -119,6 +119,13 @@ class LinkedPort:
         for part in self._local_parts(prefix):
             self.folder.delete_tree(part)
 
+    def destroy(self) -> None:
+        """Remove all of it, and what was made for the store; never the link itself."""
+        self.delete_tree("")
+        destroy = getattr(self.store, "destroy", None)
+        if destroy is not None:
+            destroy()
+
     def sync_tree(self, prefix: str) -> None:
         """Make all objects below a prefix, and their names, durable."""
         prefix = check_prefix(prefix)

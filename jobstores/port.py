@@ -28,6 +28,7 @@ A port may have more, which callers ask for by `getattr`:
 * `public_url(key, expires_s) -> str`: a URL by which anybody who has it can read the
   object, for so many seconds where the storage lets it end (`file:` URLs don't).
   It may write the object anew, which changes its tag.
+* `destroy() -> None`: removes a store with what was made for it, such as a bucket.
 * `probe() -> None`: raises `UnsupportedError` where the server does not keep what is
   promised above. A port that has it calls it by itself before it creates the store's
   marker, `store.json`.

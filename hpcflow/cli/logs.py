@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
@@ -11,7 +10,7 @@ from hpcflow.cli import options
 
 
 @click.command("logs")
-@click.argument("workflow", type=click.Path(path_type=Path, readable=False))
+@click.argument("workflow", type=options.Place())
 @click.argument("task")
 @click.argument("element", type=int, default=0)
 @click.option(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-class _Place(click.ParamType[str]):
+class Place(click.ParamType[str]):
     """A workflow's folder, its zip file, or the locator of its store: text as typed."""
 
     name = "workflow"
@@ -15,11 +15,11 @@ class _Place(click.ParamType[str]):
 
 workflow = click.argument(
     "workflow",
-    type=_Place(),
+    type=Place(),
     metavar="[WORKFLOW]",
     default=".",
 )
-place = click.argument("store", type=_Place(), metavar="STORE")
+place = click.argument("store", type=Place(), metavar="STORE")
 template = click.argument(
     "template", type=click.Path(path_type=Path, readable=False), metavar="TEMPLATE"
 )

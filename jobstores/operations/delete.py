@@ -87,7 +87,9 @@ def delete(
     port.sync_tree("")  # else a power cut could bring back what the mark is for
     port.delete(UNFINISHED)
     if not port.list("") and not foreign_files(port, limit=1):
-        port.delete_tree("")  # what backends keep for themselves, and the folder
+        # what backends keep for themselves, and the folder, or what was made for it
+        destroy = getattr(port, "destroy", lambda: port.delete_tree(""))
+        destroy()
     progress(len(keys), len(keys))
     return DeleteReport(len(keys))
 

@@ -135,7 +135,8 @@ def _copy_zip(locator: str, target: str) -> str:
 
 def _beside(locator: str) -> str:
     stem, dot, end = locator.rpartition(".zip")
-    first = f"{stem}_copy{dot}{end}" if dot and not end else f"{locator}_copy"
+    mark = "-copy" if locator.startswith("aws:") else "_copy"  # a bucket's name has no _
+    first = f"{stem}{mark}{dot}{end}" if dot and not end else f"{locator}{mark}"
     if not os.path.lexists(parse_locator(first).name):
         return first
     raise AlreadyExistsError(f"{first} is there already; name another place")

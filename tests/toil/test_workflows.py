@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 
 import pytest
 
@@ -18,8 +19,14 @@ CHAINS = LINKS = 7
 OPTIONS = ["--logInfo", "--maxCores=2", "--clean=never", "--retryCount=2", "--stats"]
 
 
-@pytest.fixture(params=["zarr", "hpcflow-file", pytest.param("s3", marks=pytest.mark.s3)])
+SERVICES = [pytest.param(name, marks=pytest.mark.s3) for name in ("s3", "hpcflow-aws")]
+
+
+@pytest.fixture(params=["zarr", "hpcflow-file", *SERVICES])
 def locator(request, tmp_path):
+    if request.param == "hpcflow-aws":
+        request.getfixturevalue("simpledb_environment")
+        return f"hpcflow-aws:us-east-1:t{uuid.uuid4().hex[:9]}"
     if request.param != "s3":
         return f"{request.param}:{tmp_path}/jobs"
     from tests.jobstores import s3_scenes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 install()
 
 HERE = os.path.dirname(__file__)
-BACKENDS = ["memory", "zarr", "file", pytest.param("s3", marks=pytest.mark.s3)]
+SERVICES = [pytest.param(name, marks=pytest.mark.s3) for name in ("s3", "aws")]
+BACKENDS = ["memory", "zarr", "file", *SERVICES]
 FORMATS = ("%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d_%H%M%S")
 
 
@@ -41,8 +43,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> No
     items[:] = [item for item in items if item not in dropped]
 
 
+@contextmanager
+def amazon() -> Iterator[dict[str, str]]:
+    """A SimpleDB that knows the S3 server's credentials: what tells of it."""
+    from tests.jobstores.simpledb_fake import serving
+
+    with serving() as fake:
+        known = os.environ["AWS_ACCESS_KEY_ID"]
+        fake.keys[known] = os.environ["AWS_SECRET_ACCESS_KEY"]
+        yield {"AWS_ENDPOINT_URL_SIMPLEDB": fake.url}
+
+
 @pytest.fixture(params=BACKENDS)
-def locator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def locator(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """A place for a store."""
     if request.param == "memory":
         yield f"memory:{uuid.uuid4().hex}"
@@ -50,6 +65,11 @@ def locator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         from tests.jobstores.s3_scenes import bucket, new_prefix
 
         yield f"s3://{bucket()}/{new_prefix()}"
+    elif request.param == "aws":
+        with amazon() as environment:
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            yield f"aws:us-east-1:t{uuid.uuid4().hex[:9]}"
     else:
         yield f"{request.param}:{tmp_path}/store"
 

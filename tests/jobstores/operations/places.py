@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from jobstores import generations, packs
 from jobstores.attempts import Item
@@ -15,6 +19,8 @@ from jobstores.open import open_port
 from jobstores.references import is_reference, put_reference, resolve
 from jobstores.segments import append_serialised
 from jobstores.workflow_store import WorkflowStore
+from tests.jobstores import aws_stores, s3_scenes
+from tests.jobstores.simpledb_fake import serving
 from tests.jobstores.store_scenes import end, fold, new_store, play, timing
 
 if TYPE_CHECKING:
@@ -22,18 +28,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobstores.port import ObjectPort
+    from tests.jobstores.simpledb_fake import FakeSimpleDb
 
-LOCATORS: dict[str, Callable[[Path, str], str]] = {
-    "memory": lambda folder, name: f"memory:{folder.name}.{name}",
-    "zarr": lambda folder, name: f"zarr:{folder}/{name}",
-    "file": lambda folder, name: f"file:{folder}/{name}",
+PLACES: dict[str, Callable[[Path, str], ObjectPort]] = {
+    "memory": lambda folder, name: open_port(f"memory:{folder.name}.{name}"),
+    "zarr": lambda folder, name: open_port(f"zarr:{folder}/{name}"),
+    "file": lambda folder, name: open_port(f"file:{folder}/{name}"),
+    "aws": lambda _folder, _name: aws_stores.new_port(_simpledb()),
+    "s3": lambda _folder, _name: s3_scenes.port(),
 }
 """One line for each kind of place that can be written to."""
+
+KINDS = ["memory", "zarr", "file", "aws", pytest.param("s3", marks=pytest.mark.s3)]
+
+
+@cache
+def _simpledb() -> FakeSimpleDb:
+    """One for all tests of this process, with which it goes."""
+    running = serving()
+    atexit.register(running.__exit__, None, None, None)
+    return running.__enter__()
 
 
 def place(kind: str, folder: Path, name: str = "store") -> ObjectPort:
     """An empty place."""
-    return open_port(LOCATORS[kind](folder, name))
+    return PLACES[kind](folder, name)
 
 
 def zipped(port: ObjectPort, folder: Path) -> ZipPort:

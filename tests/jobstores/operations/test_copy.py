@@ -24,7 +24,7 @@ from jobstores.operations.verify import verify
 from jobstores.records import encode_record
 from jobstores.segments import parse
 from tests.jobstores.operations.places import (
-    LOCATORS,
+    KINDS,
     checksums,
     content,
     fill,
@@ -35,8 +35,8 @@ from tests.jobstores.operations.places import (
 from tests.jobstores.store_scenes import end, fold, play, timing
 
 
-@pytest.mark.parametrize("to", LOCATORS)
-@pytest.mark.parametrize("of", LOCATORS)
+@pytest.mark.parametrize("to", KINDS)
+@pytest.mark.parametrize("of", KINDS)
 def test_a_copy_holds_what_the_original_does_and_leaves_it_alone(of, to, tmp_path):
     source, target = place(of, tmp_path, "source"), place(to, tmp_path, "target")
     fill(source)

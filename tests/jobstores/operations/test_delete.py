@@ -11,7 +11,7 @@ from jobstores.errors import BusyError, NotFoundError, ReadOnlyError
 from jobstores.operations.delete import ForeignFilesError, delete
 from jobstores.operations.layout import mark_unfinished
 from tests.jobstores.operations.places import (
-    LOCATORS,
+    KINDS,
     checksums,
     content,
     fill,
@@ -22,7 +22,7 @@ from tests.jobstores.operations.places import (
 from tests.jobstores.store_scenes import timing
 
 
-@pytest.mark.parametrize("kind", LOCATORS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_left(kind, tmp_path):
     port = place(kind, tmp_path)
     fill(port)

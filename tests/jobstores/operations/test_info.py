@@ -8,10 +8,10 @@ from jobstores.backends.memory import MemoryPort
 from jobstores.errors import NotFoundError
 from jobstores.operations.info import info
 from jobstores.operations.rechunk import rechunk
-from tests.jobstores.operations.places import LOCATORS, fill, place, zipped
+from tests.jobstores.operations.places import KINDS, fill, place, zipped
 
 
-@pytest.mark.parametrize("kind", LOCATORS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_object_and_byte_is_counted_once(kind, tmp_path):
     port = place(kind, tmp_path)
     store = fill(port)

@@ -15,7 +15,7 @@ from jobstores.faults import CountingPort
 from jobstores.generations import IdRange
 from jobstores.operations.rechunk import best_chunk_rows, rechunk
 from jobstores.operations.verify import verify
-from tests.jobstores.operations.places import LOCATORS, content, fill, opened, place
+from tests.jobstores.operations.places import KINDS, content, fill, opened, place
 from tests.jobstores.store_scenes import fold, new_store
 
 
@@ -25,7 +25,7 @@ def chunks(port, ref) -> list[int]:
     return [port.stat(key).size for key in keys]
 
 
-@pytest.mark.parametrize("kind", LOCATORS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("backup", [True, False])
 def test_the_rows_stay_and_the_generation_is_the_next(kind, backup, tmp_path):
     port = place(kind, tmp_path)

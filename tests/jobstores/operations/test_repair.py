@@ -16,7 +16,7 @@ from jobstores.operations.rechunk import rechunk
 from jobstores.operations.repair import repair
 from jobstores.operations.verify import verify
 from tests.jobstores.operations.places import (
-    LOCATORS,
+    KINDS,
     checksums,
     clone,
     content,
@@ -76,7 +76,7 @@ def folded(port):
     return found
 
 
-@pytest.mark.parametrize("kind", LOCATORS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_whole_store_is_left_as_it_is(kind, tmp_path):
     port = place(kind, tmp_path)
     fill(port)

@@ -21,7 +21,7 @@ from jobstores.operations.rechunk import rechunk
 from jobstores.operations.verify import verify
 from jobstores.segments import SegmentWriter
 from tests.jobstores.operations.places import (
-    LOCATORS,
+    KINDS,
     clone,
     content,
     fill,
@@ -107,7 +107,7 @@ def older_rows(port) -> list[list[str]]:
     return [list(map(repr, read_column(port, ref, encoded=True))) for ref in sorted(refs)]
 
 
-@pytest.mark.parametrize("kind", LOCATORS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_whole_store_has_no_findings(kind, tmp_path):
     port = place(kind, tmp_path)
     store = fill(port)

@@ -70,7 +70,9 @@ def _s3() -> str | None:
 
 
 def _toil() -> str | None:
-    return _answers(os.path.join(os.path.dirname(sys.executable), "toil"), "--version")
+    """Toil itself, and what its own tests start when they are imported."""
+    command = os.path.join(os.path.dirname(sys.executable), "toil")
+    return _answers(command, "--version") or _answers("rsync", "--version")
 
 
 def _browser() -> str | None:

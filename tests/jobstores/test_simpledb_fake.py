@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -458,7 +459,8 @@ def test_what_happens_first_can_be_arranged(sdb, fake):
 
 def test_it_runs_as_a_process_of_its_own():
     argv = [sys.executable, "-m", "tests.jobstores.simpledb_fake", "--port", "0"]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    alone = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    process = subprocess.Popen(argv, cwd=ROOT, env=alone, stdout=subprocess.PIPE, text=True)
     try:
         lines = [process.stdout.readline().strip() for _ in range(4)]
         found = dict(line.removeprefix("export ").split("=", 1) for line in lines)

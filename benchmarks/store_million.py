@@ -233,7 +233,7 @@ def there_and_back(
     measured: Measured, port: CountingPort, folder: Path, locator: str
 ) -> None:
     """Copy the store to a bucket and back."""
-    from jobstores.backends.s3 import open_s3
+    from jobstores.backends.s3.port import open_s3
 
     bucket = open_s3(locator)
     asked: list[str] = []
@@ -310,8 +310,8 @@ def bucket_at(name: str) -> str | None:
     if not os.environ.get("AWS_ENDPOINT_URL_S3"):
         print("S3: AWS_ENDPOINT_URL_S3 is not set, so nothing is copied there.\n")
         return None
-    from jobstores.backends.s3_client import S3Client
-    from jobstores.backends.s3_settings import load_settings
+    from jobstores.backends.s3.client import S3Client
+    from jobstores.backends.s3.settings import load_settings
 
     answer = S3Client(name, load_settings()).request("PUT")
     if answer.status not in (200, 409):

@@ -6,8 +6,8 @@
 `zip:PATH`            a zip file of a store, read-only (`jobstores.backends.zip`)
 `memory:NAME`         of this process (`jobstores.backends.memory`)
 `s3://BUCKET/PREFIX`  below a prefix of a bucket, or all of it without `/PREFIX`
-                      (`jobstores.backends.s3`)
-`aws:REGION:NAME`     S3 and SimpleDB in the classic layout (`jobstores.backends.aws`)
+                      (`jobstores.backends.s3.port`)
+`aws:REGION:NAME`     S3 and SimpleDB in the classic layout (`jobstores.backends.aws.port`)
 a bare path           what lies there: `zip:` where it is a file or new name ending in
                       .zip; else a directory, `file:` or `zarr:` as its marker says,
                       and `zarr:` where there is no store yet
@@ -39,8 +39,8 @@ _SCHEMES = ("zarr", "file", "zip", "memory", "s3", "aws")
 _BUCKET = re.compile(r"//([^/]+)((?:/[^/]+)*)/?")
 _AWS = re.compile(r"[a-z0-9-]+:[^:/]+")
 _SERVICES = {
-    "s3": ("jobstores.backends.s3", "open_s3"),
-    "aws": ("jobstores.backends.aws", "open_aws"),
+    "s3": ("jobstores.backends.s3.port", "open_s3"),
+    "aws": ("jobstores.backends.aws.port", "open_aws"),
 }
 _BY_COLUMNS = {"zarr": "zarr", "ndjson": "file"}  # schemes by what the marker says
 

@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from jobstores.backends.posix import PosixPort
-from jobstores.backends.s3_listing import listing
+from jobstores.backends.s3.listing import listing
 from tests.jobstores.s3_scenes import prefix_of
 
 _META = "x-amz-meta-"

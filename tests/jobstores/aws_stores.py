@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from jobstores.backends.aws import AwsPort
-from jobstores.backends.aws_items import Checker, Item, decode, encode, new_name
+from jobstores.backends.aws.items import Checker, Item, decode, encode, new_name
+from jobstores.backends.aws.port import AwsPort
+from jobstores.backends.aws.simpledb import SimpleDb
 from jobstores.backends.memory import MemoryPort
-from jobstores.backends.s3_http import Retry
-from jobstores.backends.s3_settings import Settings, fixed_credentials
-from jobstores.backends.simpledb import SimpleDb
+from jobstores.backends.s3.http import Retry
+from jobstores.backends.s3.settings import Settings, fixed_credentials
 from tests.jobstores.simpledb_fake import ACCESS_KEY, SECRET_KEY, FakeSimpleDb
 
 _numbers = itertools.count()

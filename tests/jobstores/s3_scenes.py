@@ -7,14 +7,14 @@ import uuid
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jobstores.backends.s3 import S3Port
-from jobstores.backends.s3_bodies import found_of
-from jobstores.backends.s3_client import Asked, S3Client
-from jobstores.backends.s3_http import Retry
-from jobstores.backends.s3_settings import load_settings
+from jobstores.backends.s3.bodies import found_of
+from jobstores.backends.s3.client import Asked, S3Client
+from jobstores.backends.s3.http import Retry
+from jobstores.backends.s3.port import S3Port
+from jobstores.backends.s3.settings import load_settings
 
 if TYPE_CHECKING:
-    from jobstores.backends.s3_settings import Settings
+    from jobstores.backends.s3.settings import Settings
 
 BUCKET = "hpcflow-tests"
 NO_PAUSES = Retry(limit=8, sleep=lambda seconds: None)

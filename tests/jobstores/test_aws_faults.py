@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobstores.backends.aws_items import new_name, next_version, was_done
-from jobstores.backends.aws_objects import UnsureError
+from jobstores.backends.aws.items import new_name, next_version, was_done
+from jobstores.backends.aws.objects import UnsureError
 from jobstores.backends.memory import MemoryPort
-from jobstores.backends.s3_http import Retry
+from jobstores.backends.s3.http import Retry
 from jobstores.errors import (
     AlreadyExistsError,
     ConflictError,

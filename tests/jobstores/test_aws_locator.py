@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobstores.backends.aws import AwsPort, open_aws
-from jobstores.backends.simpledb import endpoint_of
+from jobstores.backends.aws.port import AwsPort, open_aws
+from jobstores.backends.aws.simpledb import endpoint_of
 from jobstores.errors import UnsupportedError
 from jobstores.open import open_port
 from tests.jobstores.store_doubles import imported_by
@@ -45,5 +45,5 @@ def test_a_locator_names_domain_and_bucket():
 
 
 def test_the_backend_needs_the_standard_library_alone():
-    code = "from jobstores.backends.aws import open_aws; open_aws('aws:us-east-1:abc')"
+    code = "from jobstores.backends.aws.port import open_aws; open_aws('aws:us-east-1:abc')"
     assert imported_by(code) == set()

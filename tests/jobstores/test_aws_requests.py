@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobstores.backends import aws_content
-from jobstores.backends.aws_items import (
+from jobstores.backends.aws import content as aws_content
+from jobstores.backends.aws.items import (
     CHUNK,
     MAX_TAIL,
     Checker,
@@ -18,7 +18,7 @@ from jobstores.backends.aws_items import (
     decode,
     encode,
 )
-from jobstores.backends.aws_sweep import sweep
+from jobstores.backends.aws.sweep import sweep
 from jobstores.backends.memory import MemoryPort
 from jobstores.errors import CorruptError, NotFoundError, UnavailableError, UnsupportedError
 from jobstores.testing import CountingPort, FaultyPort

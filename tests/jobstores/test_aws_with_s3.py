@@ -8,11 +8,11 @@ import uuid
 import pytest
 from hypothesis import settings
 
-from jobstores.backends.aws import open_aws
-from jobstores.backends.aws_items import MAX_TAIL, Checker
-from jobstores.backends.aws_sweep import sweep
-from jobstores.backends.s3_client import S3Client
-from jobstores.backends.s3_settings import SSE_KEY_FILE, load_settings
+from jobstores.backends.aws.items import MAX_TAIL, Checker
+from jobstores.backends.aws.port import open_aws
+from jobstores.backends.aws.sweep import sweep
+from jobstores.backends.s3.client import S3Client
+from jobstores.backends.s3.settings import SSE_KEY_FILE, load_settings
 from jobstores.conformance.races import race
 from jobstores.errors import UnavailableError, UnsupportedError
 from jobstores.testing import PortConformance, port_machine

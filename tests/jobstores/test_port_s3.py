@@ -13,9 +13,9 @@ import pytest
 from hypothesis import settings
 
 from jobstores.backends.many import delete_many, get_many, put_many
-from jobstores.backends.s3 import open_s3
-from jobstores.backends.s3_client import http_time
-from jobstores.backends.s3_segments import FULL
+from jobstores.backends.s3.client import http_time
+from jobstores.backends.s3.port import open_s3
+from jobstores.backends.s3.segments import FULL
 from jobstores.conformance.races import race, tag_of
 from jobstores.errors import (
     AlreadyExistsError,
@@ -318,7 +318,7 @@ def test_a_large_object_goes_in_parts_and_is_checked_when_read(port, monkeypatch
     with pytest.raises(ConflictError):
         port.put("big", b"", if_match=tag)
     monkeypatch.setattr(
-        "jobstores.backends.s3_bodies.multipart_etag", lambda body, first: "another"
+        "jobstores.backends.s3.bodies.multipart_etag", lambda body, first: "another"
     )
     with pytest.raises(CorruptError, match="big is damaged"):
         port.get("big")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobstores.backends.s3_http import Retry
-from jobstores.backends.s3_upload import PART_SIZE
+from jobstores.backends.s3.http import Retry
+from jobstores.backends.s3.upload import PART_SIZE
 from jobstores.conformance.races import race, tag_of
 from jobstores.errors import (
     AlreadyExistsError,

@@ -7,17 +7,18 @@ import sys
 
 import pytest
 
-from jobstores.backends import s3_client, s3_http
-from jobstores.backends.s3 import open_s3, parse_s3
-from jobstores.backends.s3_client import S3Client
-from jobstores.backends.s3_http import proxy_for
-from jobstores.backends.s3_settings import (
+from jobstores.backends.s3 import client as s3_client
+from jobstores.backends.s3 import http as s3_http
+from jobstores.backends.s3.client import S3Client
+from jobstores.backends.s3.http import proxy_for
+from jobstores.backends.s3.port import open_s3, parse_s3
+from jobstores.backends.s3.settings import (
     Settings,
     fixed_credentials,
     load_settings,
     read_sse_key,
 )
-from jobstores.backends.s3_signing import Credentials
+from jobstores.backends.s3.signing import Credentials
 from jobstores.errors import UnavailableError, UnsupportedError
 from tests.jobstores.store_doubles import imported_by
 
@@ -266,7 +267,7 @@ def test_codes_are_read_from_any_error():
 
 
 NODE_SIDE = """
-from jobstores.backends.s3 import open_s3
+from jobstores.backends.s3.port import open_s3
 port = open_s3("s3://bucket/p", {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1",
     "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "HPCFLOW_S3_TRIES": "1"})
 from jobstores.errors import UnavailableError

@@ -14,7 +14,7 @@ from botocore.credentials import Credentials as TheirCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobstores.backends.s3_signing import (
+from jobstores.backends.s3.signing import (
     Credentials,
     Scope,
     encode_path,

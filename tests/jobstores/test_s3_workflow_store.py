@@ -9,7 +9,7 @@ import pytest
 
 from jobstores.attempts import Item
 from jobstores.backends.posix import PosixPort
-from jobstores.backends.s3_signing import Scope, sha256_hex, signed_headers
+from jobstores.backends.s3.signing import Scope, sha256_hex, signed_headers
 from jobstores.errors import (
     AlreadyExistsError,
     BusyError,

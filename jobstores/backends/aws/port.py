@@ -1,8 +1,8 @@
 """Amazon S3 and SimpleDB: names, versions and small contents in a domain, the rest in S3.
 
 Locator `aws:REGION:NAME`: the domain is NAME--jobs, the bucket NAME--files. Each key is
-one item of the domain (`aws_items`), and what is too large for it a blob in the bucket
-(`aws_content`). Every change is one conditional update of one item, made after its blobs
+one item of the domain (`items`), and what is too large for it a blob in the bucket
+(`content`). Every change is one conditional update of one item, made after its blobs
 were written: that is what is atomic, and what of several writers one wins.
 
 The first write makes domain and bucket, as `initialize` does; `destroy` removes both with
@@ -16,16 +16,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, BinaryIO, Iterator, List, Mapping, Optional, Tuple, cast
 
-from jobstores.backends.aws_bucket import Bucket
-from jobstores.backends.aws_content import Contents
-from jobstores.backends.aws_domain import Domain
-from jobstores.backends.aws_objects import Items
-from jobstores.backends.aws_segments import AwsSegment
-from jobstores.backends.aws_upload import Upload
-from jobstores.backends.s3 import S3Port
-from jobstores.backends.s3_client import S3Client
-from jobstores.backends.s3_settings import load_settings
-from jobstores.backends.simpledb import SimpleDb
+from jobstores.backends.aws.bucket import Bucket
+from jobstores.backends.aws.content import Contents
+from jobstores.backends.aws.domain import Domain
+from jobstores.backends.aws.objects import Items
+from jobstores.backends.aws.segments import AwsSegment
+from jobstores.backends.aws.simpledb import SimpleDb
+from jobstores.backends.aws.upload import Upload
+from jobstores.backends.s3.client import S3Client
+from jobstores.backends.s3.port import S3Port
+from jobstores.backends.s3.settings import load_settings
 from jobstores.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -37,7 +37,7 @@ from jobstores.keys import check_key, check_prefix, is_part, join
 from jobstores.port import ObjectPort, ObjectStat
 
 if TYPE_CHECKING:
-    from jobstores.backends.aws_items import Part
+    from jobstores.backends.aws.items import Part
 
 MAX_NAME = 56  # with "--files" it is a bucket's name, of at most 63
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]+[a-z0-9]")

@@ -22,7 +22,7 @@ from email.utils import mktime_tz, parsedate_tz
 from html import unescape
 from typing import Callable, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
-from jobstores.backends.s3_http import (
+from jobstores.backends.s3.http import (
     TRANSIENT_STATUSES,
     Answer,
     Connections,
@@ -30,12 +30,12 @@ from jobstores.backends.s3_http import (
     host_header,
     proxy_for,
 )
-from jobstores.backends.s3_settings import (
+from jobstores.backends.s3.settings import (
     SSE_KEY_FILE,
     Settings,
     check_encrypted_transport,
 )
-from jobstores.backends.s3_signing import (
+from jobstores.backends.s3.signing import (
     Credentials,
     Scope,
     encode_path,
@@ -69,7 +69,7 @@ class S3Client:
 
     Args:
         bucket: its name.
-        settings: see `s3_settings.load_settings`.
+        settings: see `settings.load_settings`.
         on_request: called after each request that was sent, tries included.
         clock: Unix seconds.
 

@@ -2,7 +2,7 @@
 
 Blobs are objects of another port (the bucket's). One is written before an item points to
 it and never changed; it is removed when no item points to it any more. What a process
-killed in between leaves is seen by nobody, until `aws_domain.sweep` removes it.
+killed in between leaves is seen by nobody, until `aws.sweep` removes it.
 
 Standard library only, Python 3.9: this runs on compute nodes.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable, Optional, Tuple
 
-from jobstores.backends.aws_items import MAX_PARTS, MAX_TAIL, Checker, Item, Part, new_name
+from jobstores.backends.aws.items import MAX_PARTS, MAX_TAIL, Checker, Item, Part, new_name
 from jobstores.errors import CorruptError, JobStoreError
 
 if TYPE_CHECKING:

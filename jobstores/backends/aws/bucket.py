@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jobstores.errors import UnavailableError, UnsupportedError
 
 if TYPE_CHECKING:
-    from jobstores.backends.s3_client import S3Client
+    from jobstores.backends.s3.client import S3Client
 
 _LOCATION = (
     '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'

@@ -28,15 +28,7 @@ from typing import (
 )
 from urllib.parse import quote
 
-from jobstores.backends.s3_http import (
-    TRANSIENT_STATUSES,
-    Answer,
-    Connections,
-    LostAnswerError,
-    host_header,
-    proxy_for,
-)
-from jobstores.backends.simpledb_answers import (
+from jobstores.backends.aws.simpledb_answers import (
     Attributes,
     attributes_of,
     child,
@@ -46,6 +38,14 @@ from jobstores.backends.simpledb_answers import (
     text_of,
     unix_time,
 )
+from jobstores.backends.s3.http import (
+    TRANSIENT_STATUSES,
+    Answer,
+    Connections,
+    LostAnswerError,
+    host_header,
+    proxy_for,
+)
 from jobstores.errors import (
     ConflictError,
     NotFoundError,
@@ -54,7 +54,7 @@ from jobstores.errors import (
 )
 
 if TYPE_CHECKING:
-    from jobstores.backends.s3_settings import Settings
+    from jobstores.backends.s3.settings import Settings
 
 VERSION = "2009-04-15"
 MAX_BATCH = 25  # items of one request
@@ -96,7 +96,7 @@ class Rows(NamedTuple):
 class SimpleDb:
     """A client of one endpoint; for any number of threads.
 
-    settings: as `s3_settings.load_settings(service="simpledb")` finds them.
+    settings: as `s3.settings.load_settings(service="simpledb")` finds them.
     """
 
     def __init__(

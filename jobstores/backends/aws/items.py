@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, List, NamedTuple, Optional, Protocol, Tuple
 from jobstores.errors import CorruptError, UnsupportedError
 
 if TYPE_CHECKING:
-    from jobstores.backends.simpledb_answers import Attributes
+    from jobstores.backends.aws.simpledb_answers import Attributes
 
 FORMAT = "1"
 VERSION, HEAD = "v", "h"

@@ -11,8 +11,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Tuple
 
-from jobstores.backends.aws_items import new_name
-from jobstores.backends.simpledb import (
+from jobstores.backends.aws.items import new_name
+from jobstores.backends.aws.simpledb import (
     MAX_BATCH,
     MAX_COMPARED,
     MAX_SELECTED,
@@ -24,8 +24,8 @@ from jobstores.backends.simpledb import (
 from jobstores.errors import CorruptError, UnavailableError, UnsupportedError
 
 if TYPE_CHECKING:
-    from jobstores.backends.simpledb import SimpleDb
-    from jobstores.backends.simpledb_answers import Attributes
+    from jobstores.backends.aws.simpledb import SimpleDb
+    from jobstores.backends.aws.simpledb_answers import Attributes
 
 LAYOUT = "1"
 MARKER = "~store"

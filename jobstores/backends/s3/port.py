@@ -1,7 +1,7 @@
 """A prefix of a bucket as a store: locator `s3://BUCKET/PREFIX`.
 
-Objects are objects of the bucket, `PREFIX/KEY`; see `s3_bodies` for their form,
-`s3_objects` for what makes conditional writes sure, `s3_segments` for segments. What
+Objects are objects of the bucket, `PREFIX/KEY`; see `bodies` for their form,
+`objects` for what makes conditional writes sure, `segments` for segments. What
 `put` returned is stored and seen by every client, so `durable` and `sync_tree` have
 nothing to do. Times are the server's, in whole seconds. That a key lies below a key is
 not noticed. Names with a part `~` are this backend's own.
@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 from typing import BinaryIO, Iterator, List, Mapping, Optional, Tuple, cast
 
-from jobstores.backends.s3_bodies import Body, new_stamp, plain_headers, with_tail
-from jobstores.backends.s3_client import S3Client
-from jobstores.backends.s3_listing import abort_uploads, listing, remove_all
-from jobstores.backends.s3_objects import Objects
-from jobstores.backends.s3_segments import (
+from jobstores.backends.s3.bodies import Body, new_stamp, plain_headers, with_tail
+from jobstores.backends.s3.client import S3Client
+from jobstores.backends.s3.listing import abort_uploads, listing, remove_all
+from jobstores.backends.s3.objects import Objects
+from jobstores.backends.s3.segments import (
     Segment,
     born_of,
     is_full,
@@ -27,8 +27,8 @@ from jobstores.backends.s3_segments import (
     new_body,
     remove_later,
 )
-from jobstores.backends.s3_settings import Settings, load_settings
-from jobstores.backends.s3_upload import Upload
+from jobstores.backends.s3.settings import Settings, load_settings
+from jobstores.backends.s3.upload import Upload
 from jobstores.errors import (
     AlreadyExistsError,
     ConflictError,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobstores.backends.aws_content import blob_key
+from jobstores.backends.aws.content import blob_key
 
 if TYPE_CHECKING:
-    from jobstores.backends.aws import AwsPort
+    from jobstores.backends.aws.port import AwsPort
 
 MIN_AGE_S = 24 * 3600.0
 

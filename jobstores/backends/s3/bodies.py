@@ -24,8 +24,8 @@ import hashlib
 import os
 from typing import Dict, Mapping, NamedTuple, Optional
 
-from jobstores.backends.s3_client import http_time
-from jobstores.backends.s3_signing import sha256_hex
+from jobstores.backends.s3.client import http_time
+from jobstores.backends.s3.signing import sha256_hex
 from jobstores.errors import CorruptError
 
 META = "x-amz-meta-"

@@ -8,11 +8,11 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, BinaryIO, List, Optional, Tuple
 
-from jobstores.backends.aws_content import blob_key
-from jobstores.backends.aws_items import Part, new_name
+from jobstores.backends.aws.content import blob_key
+from jobstores.backends.aws.items import Part, new_name
 
 if TYPE_CHECKING:
-    from jobstores.backends.aws import AwsPort
+    from jobstores.backends.aws.port import AwsPort
 
 
 class Upload(io.RawIOBase):

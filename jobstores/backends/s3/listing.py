@@ -12,7 +12,7 @@ from html import escape, unescape
 from typing import Iterator, List, NamedTuple
 from urllib.parse import unquote
 
-from jobstores.backends.s3_client import S3Client, element, error_code
+from jobstores.backends.s3.client import S3Client, element, error_code
 from jobstores.errors import UnavailableError
 
 _ENTRY = re.compile(rb"<(Contents|CommonPrefixes|Upload)>(.*?)</\1>", re.DOTALL)

@@ -14,7 +14,7 @@ import io
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Dict, List
 
-from jobstores.backends.s3_bodies import (
+from jobstores.backends.s3.bodies import (
     META,
     PART_SIZE,
     Body,
@@ -22,11 +22,11 @@ from jobstores.backends.s3_bodies import (
     part_size,
     plain_headers,
 )
-from jobstores.backends.s3_client import element, error_code, is_transient, transient_error
+from jobstores.backends.s3.client import element, error_code, is_transient, transient_error
 from jobstores.errors import JobStoreError, TransientError, UnavailableError
 
 if TYPE_CHECKING:
-    from jobstores.backends.s3_objects import Objects
+    from jobstores.backends.s3.objects import Objects
 
 
 class Upload(io.BufferedIOBase):

@@ -17,12 +17,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, List, Optional
 
-from jobstores.backends.s3_bodies import FRAME_SIZE, Body, Found, with_tail
-from jobstores.backends.s3_listing import listing, remove
+from jobstores.backends.s3.bodies import FRAME_SIZE, Body, Found, with_tail
+from jobstores.backends.s3.listing import listing, remove
 from jobstores.errors import AlreadyExistsError, ConflictError, NotFoundError
 
 if TYPE_CHECKING:
-    from jobstores.backends.s3_objects import Objects
+    from jobstores.backends.s3.objects import Objects
 
 FULL = 256 << 10
 

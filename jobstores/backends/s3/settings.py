@@ -19,8 +19,8 @@ import os
 import threading
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
 
-from jobstores.backends.s3_http import Retry, is_loopback
-from jobstores.backends.s3_signing import Credentials
+from jobstores.backends.s3.http import Retry, is_loopback
+from jobstores.backends.s3.signing import Credentials
 from jobstores.errors import UnavailableError
 
 TRIES = "HPCFLOW_S3_TRIES"

@@ -12,20 +12,20 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
-from jobstores.backends.s3_bodies import (
+from jobstores.backends.s3.bodies import (
     Body,
     Found,
     check_body,
     found_of,
     parse_tag,
 )
-from jobstores.backends.s3_client import (
+from jobstores.backends.s3.client import (
     S3Client,
     error_code,
     is_transient,
     transient_error,
 )
-from jobstores.backends.s3_http import Answer, LostAnswerError
+from jobstores.backends.s3.http import Answer, LostAnswerError
 from jobstores.errors import (
     AlreadyExistsError,
     ConflictError,

@@ -12,13 +12,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Optional
 
-from jobstores.backends.aws_items import Item, new_name, next_version
-from jobstores.backends.aws_objects import UnsureError
-from jobstores.backends.simpledb import ConditionError, NoDomainError
+from jobstores.backends.aws.items import Item, new_name, next_version
+from jobstores.backends.aws.objects import UnsureError
+from jobstores.backends.aws.simpledb import ConditionError, NoDomainError
 from jobstores.errors import CorruptError, NotFoundError
 
 if TYPE_CHECKING:
-    from jobstores.backends.aws_objects import Items
+    from jobstores.backends.aws.objects import Items
 
 
 class AwsSegment:

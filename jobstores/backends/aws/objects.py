@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
-from jobstores.backends.aws_items import (
+from jobstores.backends.aws.items import (
     HEAD,
     VERSION,
     Head,
@@ -26,7 +26,7 @@ from jobstores.backends.aws_items import (
     next_version,
     was_done,
 )
-from jobstores.backends.simpledb import ConditionError, NoDomainError
+from jobstores.backends.aws.simpledb import ConditionError, NoDomainError
 from jobstores.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -36,9 +36,9 @@ from jobstores.errors import (
 from jobstores.keys import check_key
 
 if TYPE_CHECKING:
-    from jobstores.backends.aws_content import Contents
-    from jobstores.backends.aws_domain import Domain
-    from jobstores.backends.simpledb_answers import Attributes
+    from jobstores.backends.aws.content import Contents
+    from jobstores.backends.aws.domain import Domain
+    from jobstores.backends.aws.simpledb_answers import Attributes
 
 Parts = Tuple[Part, ...]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 from jobstores.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from jobstores.backends.s3_http import Answer
+    from jobstores.backends.s3.http import Answer
 
 Attributes = Dict[str, List[str]]
 

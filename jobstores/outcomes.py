@@ -18,6 +18,7 @@ def outcome(record: Record, *, cancelled: bool = False) -> RunState:
     record     with                                  state
     ========== ===================================== ==================
     end        ok                                    SUCCEEDED
+    end        ok, aborted (the user ended it)       ABORTED
     end        not ok, int (stopped by a signal)     LOST or CANCELLED
     end        not ok, why "aborted..."              ABORTED
     end        not ok otherwise                      FAILED
@@ -35,7 +36,7 @@ def outcome(record: Record, *, cancelled: bool = False) -> RunState:
     if kind == "start":
         return lost
     if record.get("ok"):
-        return RunState.SUCCEEDED
+        return RunState.ABORTED if record.get("aborted") else RunState.SUCCEEDED
     if str(record.get("why") or "").startswith("abort"):
         return RunState.ABORTED
     return lost if record.get("int") else RunState.FAILED

@@ -39,8 +39,7 @@ def load_config(environ: dict[str, str] | None = None) -> Config:
         InvalidConfigError: the file can't be read or holds an unknown key.
     """
     environ = dict(os.environ) if environ is None else environ
-    home = environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    path = Path(environ.get("HPCFLOW_CONFIG") or Path(home) / "hpcflow" / "config.yaml")
+    path = Path(environ.get("HPCFLOW_CONFIG") or config_folder(environ) / "config.yaml")
     settings: dict[str, Any] = {"local_cores": len(os.sched_getaffinity(0))}
     if path.exists():
         settings.update(_read(path))
@@ -54,6 +53,12 @@ def load_config(environ: dict[str, str] | None = None) -> Config:
                     f"HPCFLOW_{key.upper()}={text!r}: expected {kind.__name__}"
                 ) from None
     return Config(**settings)
+
+
+def config_folder(environ: dict[str, str]) -> Path:
+    """Where this user's settings and definitions are."""
+    home = environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(home) / "hpcflow"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -113,14 +113,24 @@ def _command_text(store: WorkflowStore, task: str, action: int) -> str:
     return "\n".join(c["command"] for c in document.get("commands", ()))
 
 
-def read_log(store: WorkflowStore, task: str, element: int, action: int) -> RunLog:
+def read_log(
+    store: WorkflowStore,
+    task: str,
+    element: int,
+    action: int,
+    iteration: int | None = None,
+) -> RunLog:
     """The output of the run of one element's action.
+
+    iteration: of the loops around the task; None: the last one that left a record.
 
     Raises:
         NoSuchPartError: no such task, element or action; or the run has no output yet.
     """
     view = store.view()
-    run = _run_id(view.base.info["tasks"], task, element, action)
+    run = _run_id(view.base.info["tasks"], task, element, action, iteration or 0)
+    if iteration is None:
+        run = _last_run(store, view, task, run)
     key, start, end = (
         _log_in_tail(view, run)
         or _log_in_base(store, view, run)
@@ -133,7 +143,24 @@ def read_log(store: WorkflowStore, task: str, element: int, action: int) -> RunL
     return RunLog(store.port.path(key) or key, start, start + len(text), text)
 
 
-def _run_id(tasks: list[dict[str, Any]], name: str, element: int, action: int) -> int:
+def _last_run(store: WorkflowStore, view: View, task: str, first: int) -> int:
+    """Of a run and its repetitions in later iterations, the last that left a record."""
+    info: dict[str, int] = next(t for t in view.base.info["tasks"] if t["name"] == task)
+    runs = range(first, first + info["max_iterations"] * info["actions"], info["actions"])
+    if len(runs) == 1:
+        return first
+    known = [first]
+    for decision in view.tail.values():
+        if decision is not None:
+            known += [r for r in (*decision.records, *decision.running) if r in runs]
+    if "runs" in view.base.tables:
+        known += [int(r) for r in store.column(view.base, "runs", "id") if int(r) in runs]
+    return max(known)
+
+
+def _run_id(
+    tasks: list[dict[str, Any]], name: str, element: int, action: int, iteration: int
+) -> int:
     for task in tasks:
         if task["name"] != name:
             continue
@@ -141,9 +168,13 @@ def _run_id(tasks: list[dict[str, Any]], name: str, element: int, action: int) -
             raise NoSuchPartError(f"{name} has elements 0 to {task['elements'] - 1}")
         if not 0 <= action < task["actions"]:
             raise NoSuchPartError(f"{name} has actions 0 to {task['actions'] - 1}")
+        if not 0 <= iteration < task["max_iterations"]:
+            last = task["max_iterations"] - 1
+            raise NoSuchPartError(f"{name} has at most the iterations 0 to {last}")
         base: int = task["run_base"]
-        per_element: int = task["actions"] * task["max_iterations"]
-        return base + element * per_element + action
+        row: int = element * task["max_iterations"] + iteration
+        actions: int = task["actions"]
+        return base + row * actions + action
     raise NoSuchPartError(
         f"no task {name!r}; there is {', '.join(t['name'] for t in tasks)}"
     )

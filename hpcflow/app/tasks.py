@@ -12,6 +12,7 @@ from hpcflow.errors import NoSuchPartError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hpcflow.results.iterations import IterationReader
     from hpcflow.results.table import Cells, ResultsReader
 
 
@@ -98,15 +99,56 @@ class Element:
         inputs, outputs = reader.names(task)
         self.inputs = Values(inputs, lambda name: reader.input(task, name), index)
         self.outputs = Values(outputs, lambda name: reader.output(task, name), index)
+        self._reader = reader
+        self._task = task
+
+    @property
+    def iterations(self) -> list[Iteration]:
+        """Its iterations that were begun; of a task outside of loops there is one."""
+        from hpcflow.results.iterations import IterationReader
+
+        rows = IterationReader(self._reader)
+        begun = rows.of_element(self._task, self.index)
+        return [Iteration(self._reader, rows, self._task, self.index, i) for i in begun]
 
     def __repr__(self) -> str:
         return f"<element {self.index}: {self.inputs}, {self.outputs}>"
 
 
+class Iteration:
+    """One iteration of an element.
+
+    index: its number among all that the element may have. loops: the turn of each loop
+    around the task, by the loop's name. inputs, outputs: as those of an element.
+    """
+
+    def __init__(
+        self,
+        reader: ResultsReader,
+        rows: IterationReader,
+        task: int,
+        element: int,
+        index: int,
+    ) -> None:
+        inputs, outputs = reader.names(task)
+        self.index = index
+        self.loops = rows.turns(task, index)
+        row = element * reader.iteration_count(task) + index
+        self.inputs = Values(
+            inputs, lambda name: [rows.input(task, name, element, index)], 0
+        )
+        self.outputs = Values(outputs, lambda name: [rows.outputs(task, name).get(row)], 0)
+
+    def __repr__(self) -> str:
+        return f"<iteration {self.index} {self.loops}: {self.inputs}, {self.outputs}>"
+
+
 class Values:
     """Values by attribute or name; None where there is none (yet)."""
 
-    def __init__(self, names: list[str], column: Callable[[str], Cells], row: int) -> None:
+    def __init__(
+        self, names: list[str], column: Callable[[str], Cells | list[Any]], row: int
+    ) -> None:
         self._names = names
         self._column = column
         self._row = row

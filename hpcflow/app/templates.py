@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hpcflow.app.components import installed_packages, own_environments
 from hpcflow.compile.commands import check_command
-from hpcflow.template.load import Options, TemplateError, examine
+from hpcflow.compile.grouping import check_loops
+from hpcflow.compile.plan import CompileError
+from hpcflow.template.load import Examined, Options, TemplateError, examine
+from hpcflow.template.problems import Problem
+from hpcflow.template.urls import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hpcflow.model.workflow import Workflow
-    from hpcflow.template.load import Examined
-    from hpcflow.template.problems import Problem
 
 
 def read_template(path: str | Path, variables: Mapping[str, str]) -> Workflow:
@@ -34,6 +37,26 @@ def check(path: str | Path, variables: Mapping[str, str]) -> list[Problem]:
     return _examine(path, variables).problems
 
 
+def json_schema_of_templates() -> dict[str, Any]:
+    """The JSON Schema of templates, draft 2020-12."""
+    from hpcflow.template.json_schema import template_schema
+
+    return template_schema()
+
+
 def _examine(path: str | Path, variables: Mapping[str, str]) -> Examined:
-    options = Options(check_command=check_command)
-    return examine(Path(path), variables=variables, options=options)
+    options = Options(
+        environments=own_environments(),
+        check_command=check_command,
+        packages=installed_packages,
+    )
+    place = path if isinstance(path, str) and is_url(path) else Path(path)
+    examined = examine(place, variables=variables, options=options)
+    if examined.workflow is None:
+        return examined
+    try:
+        check_loops(examined.workflow)
+    except CompileError as error:
+        problem = Problem(str(path), 0, 0, "loops", str(error))
+        return Examined(None, [*examined.problems, problem], examined.seeds)
+    return examined

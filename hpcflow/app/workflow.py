@@ -14,7 +14,7 @@ from jobstores.errors import JobStoreError
 from schedulers.errors import SchedulerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from hpcflow.app.config import Config
     from hpcflow.app.runs import FailureDetails, RunLog
@@ -54,7 +54,7 @@ class Workflow:
         """Make a workflow of a template file.
 
         Args:
-            template: a YAML or JSON file.
+            template: a YAML or JSON file, or the URL of one.
             path: where the workflow goes; default: `NAME_<date>_<time>` here.
             variables: values for the template's `<<var:...>>`.
             name: instead of the template's.
@@ -202,8 +202,30 @@ class Workflow:
         with _translated():
             return cancel_workflow(self._opened.store, self._opened.scheduler)
 
-    def results(self, task: str | None = None) -> Table:
+    def abort(
+        self, task: str, elements: Iterable[int] = (), action: int | None = None
+    ) -> list[int]:
+        """End running runs of abortable actions; returns their ids.
+
+        They count as aborted, and what follows them goes on with what they have made.
+
+        Args:
+            task: its name. elements: of these alone. action: of this one alone.
+
+        Raises:
+            NoSuchPartError: no such run is running.
+        """
+        from hpcflow.submit.abort import abort_runs
+
+        self._writable("changed")
+        with _translated():
+            return abort_runs(self._opened.store, task, tuple(elements), action)
+
+    def results(self, task: str | None = None, *, iterations: bool = False) -> Table:
         """The table of one task (default: the last): a row per element.
+
+        Of a task in loops, the inputs are those of the first iteration, the outputs those
+        of the last executed one. iterations: a row per executed iteration instead.
 
         Raises:
             NoSuchPartError: there is no such task.
@@ -213,7 +235,11 @@ class Workflow:
         with _translated():
             reader = ResultsReader(self._opened.store)
             index = len(reader.task_names) - 1 if task is None else reader.task_index(task)
-            return reader.table(index)
+            if not iterations:
+                return reader.table(index)
+            from hpcflow.results.iterations import IterationReader
+
+            return IterationReader(reader).table(index)
 
     def explain(self, failure: Failure, tail_lines: int = 20) -> FailureDetails:
         """More of a failure that `status` lists: its inputs, command and output."""
@@ -222,8 +248,10 @@ class Workflow:
         with _translated():
             return explain(self._opened.store, self._opened.root, failure, tail_lines)
 
-    def log(self, task: str, element: int, action: int = 0) -> RunLog:
-        """What the run of one element wrote.
+    def log(
+        self, task: str, element: int, action: int = 0, iteration: int | None = None
+    ) -> RunLog:
+        """What the run of one element wrote; in a loop, by default in its last iteration.
 
         Raises:
             NoSuchPartError: there is no such run, or it has written nothing that can
@@ -232,7 +260,7 @@ class Workflow:
         from hpcflow.app.runs import read_log
 
         with _translated():
-            return read_log(self._opened.store, task, element, action)
+            return read_log(self._opened.store, task, element, action, iteration)
 
     @property
     def tasks(self) -> Tasks:

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
 from hpcflow.cli import options
 from hpcflow.cli.words import count
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 @click.command("check")
-@options.template
+@click.argument(
+    "template", type=options.TemplatePlace(), metavar="TEMPLATE", required=False
+)
 @options.variables
+@click.option(
+    "--json-schema",
+    is_flag=True,
+    help="Print the JSON Schema of templates, for editors, instead.",
+)
 @options.as_json
-def command(template: Path, variables: dict[str, str], *, as_json: bool) -> int:
+def command(
+    template: str | None, variables: dict[str, str], *, json_schema: bool, as_json: bool
+) -> int:
     """Find every problem of TEMPLATE; make nothing. Exit code 3 if there are any."""
+    if json_schema:
+        from hpcflow.app.templates import json_schema_of_templates
+
+        click.echo(json.dumps(json_schema_of_templates(), indent=1, ensure_ascii=False))
+        return 0
+    if template is None:
+        raise click.UsageError("Missing argument 'TEMPLATE'.")
     from hpcflow.app.templates import check
 
     problems = check(template, variables)

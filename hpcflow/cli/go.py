@@ -35,7 +35,7 @@ from hpcflow.errors import SubmissionError
 @options.as_json
 @options.quiet
 def command(
-    template: Path,
+    template: str,
     path: Path | None,
     name: str | None,
     store: str,

@@ -16,12 +16,23 @@ from hpcflow.cli import options
 @click.option(
     "--action", type=int, default=0, show_default=True, help="The action's index."
 )
+@click.option(
+    "--iteration", type=int, help="The iteration, in a loop  [default: the last]."
+)
 @options.as_json
-def command(workflow: str, task: str, element: int, action: int, *, as_json: bool) -> None:
+def command(
+    workflow: str,
+    task: str,
+    element: int,
+    action: int,
+    iteration: int | None,
+    *,
+    as_json: bool,
+) -> None:
     """Print what the run of TASK's ELEMENT wrote to stdout and stderr."""
     from hpcflow.app.workflow import Workflow
 
-    log = Workflow.open(workflow).log(task, element, action)
+    log = Workflow.open(workflow).log(task, element, action, iteration)
     if as_json:
         document = {
             "format": 1,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # name -> (module of hpcflow.cli, its one line in --help)
 COMMANDS = {
     "check": ("check", "Find every problem of a template."),
+    "graph": ("graph", "Draw the tasks and what goes from one to another."),
     "make": ("make", "Make a workflow of a template."),
     "submit": ("submit", "Submit a workflow's jobs."),
     "go": ("go", "Make a workflow and submit it."),
@@ -28,9 +29,14 @@ COMMANDS = {
     "results": ("results", "Print a task's inputs and outputs as a table."),
     "logs": ("logs", "Print what a run wrote."),
     "cancel": ("cancel", "Cancel a workflow's jobs."),
+    "abort": ("abort", "End running runs that may be ended, and go on without them."),
     "fold": ("fold", "Merge what jobs recorded into the workflow's columns."),
     "zip": ("zip", "Write a workflow into one zip file."),
     "unzip": ("unzip", "Unpack a zipped workflow."),
+    "schemas": ("schemas", "List and show the task schemas of installed packages."),
+    "environments": ("environments", "List and show the environments that there are."),
+    "parameters": ("parameters", "List and show the parameters of installed packages."),
+    "env": ("env", "Define environments of your own, and try them."),
     "store": ("store", "Check, repair, copy, delete or lay out anew where records lie."),
     "callback": ("callback", "Record values and states from within a run."),
 }

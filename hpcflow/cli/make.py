@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @options.variables
 @options.as_json
 def command(
-    template: Path,
+    template: str,
     path: Path | None,
     name: str | None,
     store: str,

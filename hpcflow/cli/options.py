@@ -20,9 +20,15 @@ workflow = click.argument(
     default=".",
 )
 place = click.argument("store", type=Place(), metavar="STORE")
-template = click.argument(
-    "template", type=click.Path(path_type=Path, readable=False), metavar="TEMPLATE"
-)
+
+
+class TemplatePlace(click.ParamType[str]):
+    """A template's file, or its URL: text as typed."""
+
+    name = "template"
+
+
+template = click.argument("template", type=TemplatePlace(), metavar="TEMPLATE")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print only what was asked for.")
 path = click.option(

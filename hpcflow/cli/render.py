@@ -69,7 +69,12 @@ def _escaped(character: str) -> str:
 
 def status_lines(status: WorkflowStatus, *, bar: int = 20) -> list[str]:
     """The head, a line for each task, and jobs while there are active ones."""
-    lines = [f"{status.name}: {_PHASES[status.phase]}   ({nearest_path(status.path)})"]
+    phase = _PHASES[status.phase]
+    if status.phase is Phase.DONE and any(
+        RunState.SKIPPED in task.counts for task in status.tasks
+    ):
+        phase = "done: every run succeeded or was skipped"
+    lines = [f"{status.name}: {phase}   ({nearest_path(status.path)})"]
     width = max((len(task.name) for task in status.tasks), default=0)
     lines += [
         f"  {task.name:<{width}}  {_bar(task, bar)}  {_counts(task)}"
@@ -217,7 +222,9 @@ def _one_failure(
 ) -> list[str]:
     state = failure.state.name.lower()
     exit_words = f"exit status {failure.exit}" if failure.exit is not None else ""
-    head = f"{failure.task}, element {failure.element}{_action(failure.action)}: {state}"
+    turn = f", iteration {failure.iteration}" if failure.iteration else ""
+    head = f"{failure.task}, element {failure.element}{turn}{_action(failure.action)}"
+    head = f"{head}: {state}"
     why = failure.why.removeprefix(exit_words).removeprefix(": ")
     lines = [f"  {head}{f', {exit_words}' if exit_words else ''}"]
     inputs = [
@@ -242,6 +249,7 @@ def _one_failure(
     lines.append(
         f"    next:    hpcflow logs {typed_path(status.path)} {shlex.quote(failure.task)} "
         f"{failure.element}{_action_option(failure.action)}"
+        f"{f' --iteration {failure.iteration}' if failure.iteration else ''}"
     )
     return lines
 

@@ -30,19 +30,21 @@ LAST_CELL_WIDTH = 300
 @click.option(
     "--column", "columns", multiple=True, metavar="NAME", help="Only these columns."
 )
+@click.option("--iterations", is_flag=True, help="A row per iteration of an element.")
 @options.as_json
 def command(
     workflow: str,
     task: str | None,
     columns: tuple[str, ...],
     *,
+    iterations: bool,
     as_csv: bool,
     as_json: bool,
 ) -> None:
     """Print the inputs and outputs of a task of WORKFLOW, a row per element."""
     from hpcflow.app.workflow import Workflow
 
-    table = Workflow.open(workflow).results(task).select(columns)
+    table = Workflow.open(workflow).results(task, iterations=iterations).select(columns)
     if as_json:
         _print_json(table)
     elif as_csv:

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING
 
 from hpcflow.compile.executables import find_instance
 from hpcflow.compile.plan import CompileError
 from hpcflow.compile.shell_quoting import MARK, Place, places, splice
+from hpcflow.compile.value_classes import CLASS, Block, condition_input, text_file
 from hpcflow.model.command_text import CommandTextError, Form, parse_command_text
-from hpcflow.model.resources import Resources
+from hpcflow.model.resources import RUN_RESOURCES, Resources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from hpcflow.compile.value_classes import ValueClasses
     from hpcflow.model.environment import Environment
-    from hpcflow.model.schema import Action, Capture, Command
+    from hpcflow.model.schema import Action, Capture, Command, Script
 
 FIRST_FD, LAST_FD = 3, 31  # what the node side gives to captures
 SCRIPT_CALLER = "HPCFLOW_CALL"
@@ -38,6 +40,12 @@ _SCRIPT_VARIABLES = {  # of the run's environment, set by the node side
     "script_name_no_ext": "HPCFLOW_RUN_SCRIPT_NAME_NO_EXT",
     "script_dir": "HPCFLOW_RUN_SCRIPT_DIR",
 }
+_PROGRAM_VARIABLES = {
+    "program_path": "HPCFLOW_RUN_PROGRAM_PATH",
+    "program_name": "HPCFLOW_RUN_PROGRAM_NAME",
+    "program_name_no_ext": "HPCFLOW_RUN_PROGRAM_NAME_NO_EXT",
+    "program_dir": "HPCFLOW_RUN_PROGRAM_DIR",
+}
 # An absolute path is no function and no alias, so bash may give its place to it.
 _PROGRAM = re.compile(r"""(/[\w./+-]+|'/[^']+') "\$\{\w+\}\"""")
 
@@ -46,7 +54,9 @@ _PROGRAM = re.compile(r"""(/[\w./+-]+|'/[^']+') "\$\{\w+\}\"""")
 class Variable:
     """A shell variable that holds an input's value, or a part of it, as text.
 
-    arithmetic: it stands where bash computes, so only a plain number will do.
+    arithmetic: it stands where bash computes, so only a plain number will do. kind,
+    method: the "module:Class" of the value, whose method makes the text, with the options
+    as its arguments.
     """
 
     name: str
@@ -55,24 +65,22 @@ class Variable:
     apply: str | None
     options: tuple[tuple[str, str], ...]
     arithmetic: bool
+    kind: str = ""
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCapture:
-    """A file descriptor that becomes an output; type and options as in `Capture`."""
+    """A file descriptor that becomes an output; type and options as in `Capture`.
+
+    condition: a variable that is empty where the command that writes to it is left out.
+    """
 
     fd: int
     output: str
     type: str
     options: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One command as bash; `redirections` say where its streams go, if not to the log."""
-
-    text: str
-    redirections: str
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +110,32 @@ def check_command(text: str) -> None:
 
 
 def action_commands(
-    action: Action, environment: Environment, resources: Resources
+    action: Action,
+    environment: Environment,
+    resources: Resources,
+    files: Mapping[str, str] | None = None,
+    classes: ValueClasses | None = None,
 ) -> StepCommands:
     """An action's commands as bash, in one environment and with these resources.
+
+    files: the names of command files, by label. classes: of the values of parameters.
 
     Raises:
         CompileError: a form that can't be resolved.
     """
-    writer = _Writer(action, environment, resources)
+    writer = _Writer(action, environment, resources, files or {}, classes)
     texts = [writer.write(command.command) for command in action.commands]
     streams = list(_streams(action.commands))
+    ruled = {
+        id(capture): f"hpc_rules_{number}"
+        for number, command in enumerate(action.commands)
+        for capture in (command.stdout, command.stderr)
+        if command.rules
+    }
     captures = tuple(
-        StreamCapture(fd, capture.output, capture.type, capture.options)
+        StreamCapture(
+            fd, capture.output, capture.type, capture.options, ruled.get(id(capture), "")
+        )
         for fd, capture in streams
         if capture.output is not None
     )
@@ -123,36 +145,69 @@ def action_commands(
             f"its commands capture {len(captures)} streams; {most} is the most"
         )
     redirections = _redirections(action.commands, [capture.fd for capture in captures])
-    blocks = tuple(Block(*pair) for pair in zip(texts, redirections, strict=True))
-    return StepCommands(blocks, writer.variables(), captures, writer.constants)
+    inputs = [writer.stdin(c.stdin) if c.stdin else "" for c in action.commands]
+    redirections = (
+        " ".join(filter(None, words)) for words in zip(inputs, redirections, strict=True)
+    )
+    conditions = [
+        f"hpc_rules_{number}" if command.rules else ""
+        for number, command in enumerate(action.commands)
+    ]
+    blocks = tuple(map(Block, texts, redirections, conditions))
+    if classes is not None:
+        blocks = classes.with_parsers(action.commands, blocks, streams)
+    told = tuple(
+        Variable(name, condition_input(number), (), None, (), arithmetic=False)
+        for number, name in enumerate(conditions)
+        if name
+    )
+    return StepCommands(blocks, (*writer.variables(), *told), captures, writer.constants)
 
 
 def script_call(
-    environment: Environment, label: str, resources: Resources, python: str
+    environment: Environment, script: Script, resources: Resources, python: str
 ) -> str:
-    """The bash line of a script step: Python, given hpcflow's own small caller.
+    """The bash of a script step: Python, given hpcflow's own small caller, or a program.
 
-    The command of the environment's executable says how Python is called. In it
-    `<<script_path>>` becomes "$HPCFLOW_CALL" (added at the end where the command has no
-    such form), `<<args>>` nothing, `<<num_cores>>` the run's cores, and the other
-    `<<script_...>>` what they say. A `python_env` without a definition is `python`.
+    The command of the environment's executable says how. In it `<<script_path>>`
+    becomes "$HPCFLOW_CALL" for Python and "$HPCFLOW_RUN_SCRIPT_PATH" for others,
+    `<<args>>` nothing for Python and the files of its data for others (both are added at
+    the end where the command has no such form), `<<num_cores>>` the run's cores, and the
+    other `<<script_...>>` what they say. A `python_env` without a definition is `python`.
 
     Raises:
         CompileError: the environment has no such executable, or another form stands
             in its command.
     """
-    if environment.name == PYTHON_ENVIRONMENT and not environment.executables:
+    label = script.executable
+    forms = {**_SCRIPT_VARIABLES}
+    path_form = "script_path"
+    if script.is_program:
+        forms, path_form = {**_PROGRAM_VARIABLES}, "program_path"
+    elif not script.is_python:
+        forms["script_path"] = "HPCFLOW_RUN_SCRIPT_PATH"
+    arguments = [] if script.is_python else _file_arguments(script)
+    plain_python = environment.name == PYTHON_ENVIRONMENT and not environment.executables
+    if plain_python and not script.is_program:
         command = f"{shlex.quote(python)} <<script_path>>"
+    elif script.is_program and not label:
+        command = "<<program_path>> <<args>>"
     else:
         command = find_instance(environment, label, resources).command
-    bash, called = _BashText(), False
+    bash, called, handed = _BashText(), False, not arguments
     try:
         for part, offset in _parts(command):
             if isinstance(part, str):
                 bash.literal(part, offset)
-            elif part.kind in _SCRIPT_VARIABLES:
-                bash.variable(_SCRIPT_VARIABLES[part.kind], offset)
-                called = called or part.kind == "script_path"
+            elif part.kind in forms:
+                bash.variable(forms[part.kind], offset)
+                called = called or part.kind == path_form
+            elif part.kind == "args":
+                for number, (option, variable) in enumerate(arguments):
+                    between = " " if number else ""
+                    bash.literal(between + (f"{option} " if option else ""), offset)
+                    bash.variable(variable, offset)
+                handed = True
             else:
                 bash.literal(_executable_form(part, resources), offset)
         line, _ = bash.finish()
@@ -161,8 +216,52 @@ def script_call(
             f"executable {label!r} of environment {environment.name!r}: {error.message}, "
             f"in {command!r}"
         ) from error
-    line = line.strip() if called else f'{line.strip()} "${{{SCRIPT_CALLER}}}"'
+    line = line.strip() if called else f'{line.strip()} "${{{forms[path_form]}}}"'
+    if not handed:
+        words = (f'{option} "${{{name}}}"'.strip() for option, name in arguments)
+        line = " ".join((line, *words))
+    if not script.is_python and "hdf5" in (
+        *_formats(script, "in"),
+        *_formats(script, "out"),
+    ):
+        return _with_conversion(line, script, resources)
     return f"exec {line}" if _PROGRAM.fullmatch(line) else line
+
+
+def _formats(script: Script, way: str) -> list[str]:
+    """The formats of a script's files, each once."""
+    named = script.formats_in if way == "in" else script.formats_out
+    rest = script.data_in if way == "in" else script.data_out
+    used = dict.fromkeys((*(form for _, form in named), rest))
+    return [form for form in used if form in ("json", "hdf5")]
+
+
+def _file_arguments(script: Script) -> list[tuple[str, str]]:
+    """The arguments of a script that is no Python function: option, variable of a path."""
+    return [
+        (
+            f"--{way}puts-{form}" if script.files_use_option else "",
+            f"HPCFLOW_{way.upper()}PUTS_{form.upper()}",
+        )
+        for way in ("in", "out")
+        for form in _formats(script, way)
+    ]
+
+
+def _with_conversion(line: str, script: Script, resources: Resources) -> str:
+    """A line before which HDF5 inputs are written, and after which outputs are read.
+
+    By hpcflow's own Python: the script's need know nothing of its values.
+    """
+    convert = f'"${{HPCFLOW_PYTHON}}" -I "${{{SCRIPT_CALLER}}}"'
+    lines = [line]
+    if "hdf5" in _formats(script, "in"):
+        lines.insert(0, f"{convert} --inputs || exit")
+    if "hdf5" in _formats(script, "out"):
+        success = "|".join(map(str, resources.success_exit_codes))
+        lines.append(f"case $? in {success}) ;; *) exit $? ;; esac")
+        lines.append(f"{convert} --outputs")
+    return "\n".join(lines)
 
 
 def _parts(text: str) -> Iterator[tuple[str | Form, int]]:
@@ -221,9 +320,16 @@ class _Writer:
     """Turns an action's commands into bash, and remembers the variables they read."""
 
     def __init__(
-        self, action: Action, environment: Environment, resources: Resources
+        self,
+        action: Action,
+        environment: Environment,
+        resources: Resources,
+        files: Mapping[str, str],
+        classes: ValueClasses | None,
     ) -> None:
         self._action = action
+        self._classes = classes
+        self._files = files
         self._environment = environment
         self._resources = resources
         self._forms: dict[str, Form] = {}  # by the variable's name
@@ -257,6 +363,7 @@ class _Writer:
                 form.apply,
                 form.options,
                 name in self._computed,
+                *self._text_maker(form),
             )
             for name, form in self._forms.items()
         )
@@ -271,6 +378,12 @@ class _Writer:
             )
         elif form.kind == "resource":
             self._add_resource(bash, form)
+        elif form.kind == "file":
+            if form.name not in self._files:
+                raise CommandTextError(f"no command file {form.name!r}", form.offset)
+            self._add_constant(bash, form, self._files[form.name])
+        elif form.kind == "env":
+            self._add_specifier(bash, form)
         elif form.kind == "num_cores":
             raise CommandTextError(
                 "write `<<resource:num_cores>>` in a command", form.offset
@@ -280,6 +393,24 @@ class _Writer:
                 f"`<<{form.kind}...>>` is not supported in a command", form.offset
             )
 
+    def _add_specifier(self, bash: _BashText, form: Form) -> None:
+        specifiers = dict(self._environment.specifiers)
+        if form.name not in specifiers:
+            raise CommandTextError(
+                f"the environment {self._environment.key} has no specifier {form.name!r}",
+                form.offset,
+            )
+        self._add_constant(bash, form, str(specifiers[form.name]))
+
+    def stdin(self, text: str) -> str:
+        """The redirection that lets a command read a file, or a value's text."""
+        form = parse_command_text(text)[0]
+        if isinstance(form, str):
+            return f"< {shlex.quote(text)}"
+        if form.kind == "file":
+            return f"< {shlex.quote(self._files[form.name])}"
+        return f"< <({self.write(f'printf %s {text}')})"
+
     def _input(self, form: Form) -> str:
         known = self._action.inputs
         if form.parameter not in known:
@@ -288,28 +419,41 @@ class _Writer:
                 f"{', '.join(map(repr, known)) or 'none'}",
                 form.offset,
             )
-        reads = (form.parameter, form.path, form.apply, form.options)
+        reads = replace(form, offset=0, end=0)
         for name, other in self._forms.items():
-            if reads == (other.parameter, other.path, other.apply, other.options):
+            if reads == replace(other, offset=0, end=0):
                 return name
-        words = (form.apply or "", form.parameter, *map(str, form.path))
+        words = (form.apply or "", form.parameter, *map(str, form.path), form.method)
         name = self._new_name("_".join(words))
         self._forms[name] = form
         return name
 
+    def _text_maker(self, form: Form) -> tuple[str, str]:
+        """The class of a form's value and its method that makes the text; "" for none."""
+        if self._classes is None:
+            return "", ""
+        return self._classes.text_maker(form.name, form.method)
+
     def _add_resource(self, bash: _BashText, form: Form) -> None:
+        if form.name in RUN_RESOURCES:
+            bash.variable(RUN_RESOURCES[form.name], form.offset)
+            return
         value = getattr(self._resources, form.name) if form.name in _RESOURCES else None
         if isinstance(value, int):
             bash.literal(str(value), form.offset)
         elif isinstance(value, str):
-            known = [n for n, text in self.constants.items() if text == value]
-            name = known[0] if known else self._new_name(f"resource_{form.name}")
-            self.constants[name] = value
-            bash.variable(name, form.offset)
+            self._add_constant(bash, form, value)
         else:
             raise CommandTextError(
                 f"the resource {form.name!r} is not set for this run", form.offset
             )
+
+    def _add_constant(self, bash: _BashText, form: Form, value: str) -> None:
+        """Add a variable whose text is known now."""
+        known = [n for n, text in self.constants.items() if text == value]
+        name = known[0] if known else self._new_name(f"{form.kind}_{form.name}")
+        self.constants[name] = value
+        bash.variable(name, form.offset)
 
     def _new_name(self, words: str) -> str:
         base = "hpc_" + (_NOT_A_NAME.sub("_", words).strip("_") or "value")
@@ -365,7 +509,9 @@ def _redirections(commands: Sequence[Command], fds: Sequence[int]) -> Iterator[s
         for number, capture in (("", command.stdout), ("2", command.stderr)):
             if capture is None:
                 continue
-            if capture.output is not None:
+            if capture.output is not None and capture.type == CLASS:
+                words.append(f"{number}> {text_file(next(capturing))}")
+            elif capture.output is not None:
                 words.append(f"{number}>&{next(capturing)}")
             elif capture.file is not None and number and command.stdout == capture:
                 words.append("2>&1")

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
     from hpcflow.model.environment import ExecutableInstance
     from hpcflow.model.resources import Resources
+    from hpcflow.model.schema import Action
+    from hpcflow.model.workflow import Workflow
 
 BUILT_IN = ("null_env", "python_env")  # need no definition, and no set-up
 
 
 def find_environment(environments: Mapping[str, Environment], name: str) -> Environment:
-    """An environment of a workflow, or a built-in one.
+    """An environment of a workflow by its key, or a built-in one.
 
     Raises:
         CompileError: there is none of this name.
@@ -27,6 +29,17 @@ def find_environment(environments: Mapping[str, Environment], name: str) -> Envi
     if name in BUILT_IN:
         return Environment(name)
     raise CompileError(f"there is no environment {name!r}")
+
+
+def environment_of(workflow: Workflow, action: Action, resources: Resources) -> Environment:
+    """The environment of an action's runs: of several of a name, the chosen one.
+
+    Raises:
+        CompileError: there is none of this name.
+    """
+    return find_environment(
+        workflow.environments, resources.environment or action.environment
+    )
 
 
 def find_instance(

@@ -13,19 +13,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpcflow.compile.guards import execution_order, find_deciders, guards_of, made_of
+from hpcflow.compile.loops import planned_loops
 from hpcflow.compile.packing import count_items, count_slots, interleave, item_of_rows
-from hpcflow.compile.plan import CompileOptions, JobDependency, JobPlan, Step
+from hpcflow.compile.plan import (
+    CompileError,
+    CompileOptions,
+    Guard,
+    JobDependency,
+    JobPlan,
+    Step,
+)
 from hpcflow.compile.sources import Made, made_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from hpcflow.model.loops import Feedback, Loop
     from hpcflow.model.resources import Resources
     from hpcflow.model.workflow import Indices, Task, Workflow
 
-__all__ = ["CompileOptions", "compile_jobs"]
+__all__ = ["CompileOptions", "check_loops", "compile_jobs"]
+
+MAX_UNROLLED_JOBS = 200  # of one nest of loops whose iterations are jobs of their own
 
 
 @dataclass(slots=True, eq=False)
@@ -33,7 +45,8 @@ class _Job:
     """A job in the making. `rows`: by task, the element of each row, in natural order.
 
     upstream: indices of the jobs that it needs; ancestors: a bit for each of these
-    and of theirs.
+    and of theirs. iteration: the only one of its task that it executes; then it has one
+    task, and takes no other. guards: what decides whether it does.
     """
 
     resources: Resources
@@ -41,6 +54,8 @@ class _Job:
     rows: dict[int, Indices]
     upstream: set[int]
     ancestors: int
+    iteration: int | None = None
+    guards: tuple[Guard, ...] = ()
 
     @property
     def num_rows(self) -> int:
@@ -55,6 +70,7 @@ class _Unit:
     actions: tuple[int, ...]
     resources: tuple[Resources, ...]
     elements: Indices
+    iteration: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -65,13 +81,23 @@ class _Place:
     row: Indices
 
 
+# By task and action: its place; where each iteration has jobs of its own, one for each.
+_Places = dict[tuple[int, int], list[_Place]]
+
+
+def _places_of(places: _Places, made: Made) -> list[_Place]:
+    """The places of what makes a value."""
+    known = places[made.task, made.action]
+    return known if len(known) == 1 else [known[i] for i in made.iterations]
+
+
 def compile_jobs(
     workflow: Workflow, *, submission: int, workflow_id: str, options: CompileOptions
 ) -> tuple[JobPlan, ...]:
     """Plan the jobs that execute all runs of a workflow, in an order to submit them in.
 
     Raises:
-        CompileError: an input has no source.
+        CompileError: an input has no source, or a loop can't become jobs.
     """
     jobs, places = _group(workflow)
     packed = [_pack(job, options) for job in jobs]
@@ -97,9 +123,31 @@ def compile_jobs(
                 dependencies=_dependencies(workflow, jobs, places, packed, index),
                 silence_s=options.silence_s,
                 log_level=options.log_level,
+                loops=planned_loops(workflow, job.steps) if job.iteration is None else (),
+                turns=_turns(workflow, job),
+                iteration=job.iteration,
+                guards=job.guards,
             )
         )
     return tuple(plans)
+
+
+def _turns(workflow: Workflow, job: _Job) -> tuple[int, ...]:
+    """How many times each step of a job with looped tasks is executed, at most."""
+    counts = tuple(workflow.tasks[step.task].max_iterations for step in job.steps)
+    if max(counts) == 1:
+        return ()
+    return counts if job.iteration is None else (1,) * len(counts)
+
+
+def check_loops(workflow: Workflow) -> None:
+    """Find out whether the loops of a workflow can become jobs.
+
+    Raises:
+        CompileError: they can't.
+    """
+    if workflow.loops:
+        _group(workflow)
 
 
 _Packed = tuple[str, int, "Indices"]  # scheduler, number of items, order of the rows
@@ -119,20 +167,90 @@ def _frozen(array: Indices) -> Indices:
 # -- runs -> jobs
 
 
-def _group(workflow: Workflow) -> tuple[list[_Job], dict[tuple[int, int], _Place]]:
+def _group(workflow: Workflow) -> tuple[list[_Job], _Places]:
     jobs: list[_Job] = []
-    places = {
-        (task.index, action): _Place(
-            np.full(task.num_elements, -1, np.int32),
-            np.full(task.num_elements, -1, np.int64),
-        )
-        for task in workflow.tasks
-        for action in range(task.num_actions)
-    }
-    for task in workflow.tasks:
-        for unit in _units(task):
-            _add(workflow, jobs, places, unit)
+    places: _Places = {}
+    task = 0
+    while task < len(workflow.tasks):
+        around = [loop for loop in workflow.loops if loop.first == task]
+        last = max((loop.last for loop in around), default=task)
+        span = workflow.tasks[task : last + 1]
+        before = [_copied(job) for job in jobs]
+        _make_places(places, span)
+        for one in span:
+            for unit in _units(one):
+                _add(workflow, jobs, places, unit)
+        loops = [
+            loop for loop in workflow.loops if task <= loop.first and loop.last <= last
+        ]
+        if around and not all(_is_fused(workflow, jobs, places, loop) for loop in loops):
+            jobs[:] = before
+            _unroll(workflow, jobs, places, range(task, last + 1))
+        task = last + 1
     return jobs, places
+
+
+def _make_places(places: _Places, tasks: Sequence[Task], *, unrolled: bool = False) -> None:
+    for task in tasks:
+        for action in range(task.num_actions):
+            places[task.index, action] = [
+                _Place(
+                    np.full(task.num_elements, -1, np.int32),
+                    np.full(task.num_elements, -1, np.int64),
+                )
+                for _ in range(task.max_iterations if unrolled else 1)
+            ]
+
+
+def _copied(job: _Job) -> _Job:
+    return replace(
+        job, steps=list(job.steps), rows=dict(job.rows), upstream=set(job.upstream)
+    )
+
+
+# -- loops
+
+
+def _is_fused(workflow: Workflow, jobs: list[_Job], places: _Places, loop: Loop) -> bool:
+    """Whether all that an element of a loop does is in one row of one job."""
+    tasks = workflow.tasks[loop.first : loop.last + 1]
+    wanted = {(task.index, action) for task in tasks for action in range(task.num_actions)}
+    return all(
+        wanted <= {(step.task, step.action) for step in job.steps}
+        for job in jobs
+        if any(loop.holds(step.task) for step in job.steps)
+    ) and all(_within_rows(workflow, places, one) for one in loop.feedback)
+
+
+def _within_rows(workflow: Workflow, places: _Places, one: Feedback) -> bool:
+    """Whether what passes to the next iteration is made in the same row."""
+    if one.offsets is not None:
+        return False
+    (mine,) = places[one.task, 0]
+    for action in range(workflow.tasks[one.producer].num_actions):
+        (made,) = places[one.producer, action]
+        same_job = np.array_equal(made.job[one.elements], mine.job)
+        if not (same_job and np.array_equal(made.row[one.elements], mine.row)):
+            return False
+    return True
+
+
+def _unroll(workflow: Workflow, jobs: list[_Job], places: _Places, tasks: range) -> None:
+    """Give each iteration of these tasks jobs of its own, in the order of execution."""
+    _make_places(places, [workflow.tasks[t] for t in tasks], unrolled=True)
+    count = sum(workflow.tasks[task].max_iterations for task in tasks)
+    if count > MAX_UNROLLED_JOBS:
+        names = ", ".join(repr(workflow.tasks[task].name) for task in tasks)
+        raise CompileError(
+            f"the loops over {names} need {count} jobs or more, as their tasks have "
+            "different resources or their elements don't correspond one to one; "
+            f"expected at most {MAX_UNROLLED_JOBS}: lower `num_iterations`"
+        )
+    deciders = find_deciders(workflow, tasks)
+    for task, iteration in execution_order(workflow.loops, tasks):
+        guards = guards_of(workflow, deciders, task, iteration)
+        for unit in _units(workflow.tasks[task]):
+            _add(workflow, jobs, places, replace(unit, iteration=iteration), guards)
 
 
 def _units(task: Task) -> Iterator[_Unit]:
@@ -174,26 +292,34 @@ def _classes(task: Task) -> Iterator[tuple[tuple[Resources, ...], Indices]]:
 
 def _of_job(resources: Resources) -> Resources:
     """Resources without what only concerns a step's runs."""
-    return replace(resources, skip_downstream_on_failure=True, success_exit_codes=(0,))
+    return replace(
+        resources,
+        skip_downstream_on_failure=True,
+        success_exit_codes=(0,),
+        environment=None,
+    )
 
 
 def _add(
     workflow: Workflow,
     jobs: list[_Job],
-    places: dict[tuple[int, int], _Place],
+    places: _Places,
     unit: _Unit,
+    guards: tuple[Guard, ...] = (),
 ) -> None:
     """Put a unit into the job that makes its inputs, or into one of its own."""
     inputs = _outer_sources(workflow, unit)
     upstream: set[int] = set()
-    for made in inputs:
-        makers = places[made.task, made.action].job[made.elements(unit.elements)]
-        upstream.update(np.unique(makers).tolist())
-    host = _host(jobs, upstream, unit)
+    for made in (*inputs, *map(made_of, guards)):
+        for place in _places_of(places, made):
+            makers = place.job[made.elements(unit.elements)]
+            upstream.update(np.unique(makers).tolist())
+    host = _host(jobs, upstream, unit) if unit.iteration is None else None
     rows = None if host is None else _rows_in(jobs[host], host, places, inputs, unit)
     if host is None or rows is None:
         host, rows = len(jobs), np.arange(len(unit.elements))
-        jobs.append(_Job(_of_job(unit.resources[0]), [], {}, set(), 0))
+        resources = _of_job(unit.resources[0])
+        jobs.append(_Job(resources, [], {}, set(), 0, unit.iteration, guards))
     job = jobs[host]
     job.upstream |= upstream - {host}
     for other in upstream - {host}:
@@ -201,9 +327,9 @@ def _add(
     elements = np.empty_like(unit.elements)
     elements[rows] = unit.elements
     job.rows[unit.task] = elements
-    for action, resources in zip(unit.actions, unit.resources, strict=True):
-        job.steps.append(Step(unit.task, action, resources))
-        place = places[unit.task, action]
+    for action, wanted in zip(unit.actions, unit.resources, strict=True):
+        job.steps.append(Step(unit.task, action, wanted))
+        place = places[unit.task, action][unit.iteration or 0]
         place.job[unit.elements] = host
         place.row[unit.elements] = rows
 
@@ -213,8 +339,10 @@ def _outer_sources(workflow: Workflow, unit: _Unit) -> list[Made]:
     return [
         made
         for action in unit.actions
-        for made in made_sources(workflow, unit.task, action).values()
-        if made.task != unit.task or made.action not in unit.actions
+        for made in made_sources(workflow, unit.task, action, unit.iteration or 0).values()
+        if made.task != unit.task
+        or made.action not in unit.actions
+        or (unit.iteration is not None and made.iterations[0] != unit.iteration)
     ]
 
 
@@ -224,14 +352,14 @@ def _host(jobs: list[_Job], upstream: set[int], unit: _Unit) -> int | None:
     for index in upstream:
         if needed & ~(jobs[index].ancestors | 1 << index) == 0:
             same = jobs[index].resources == _of_job(unit.resources[0])
-            return index if same else None
+            return index if same and jobs[index].iteration is None else None
     return None
 
 
 def _rows_in(
     job: _Job,
     index: int,
-    places: dict[tuple[int, int], _Place],
+    places: _Places,
     inputs: list[Made],
     unit: _Unit,
 ) -> Indices | None:
@@ -241,7 +369,7 @@ def _rows_in(
     rows: Indices | None = None
     for made in inputs:
         elements = made.elements(unit.elements)
-        place = places[made.task, made.action]
+        place = _places_of(places, made)[-1]
         here = place.job[elements] == index
         if not here.any():
             continue
@@ -263,7 +391,7 @@ def _rows_in(
 def _dependencies(
     workflow: Workflow,
     jobs: list[_Job],
-    places: dict[tuple[int, int], _Place],
+    places: _Places,
     packed: list[_Packed],
     index: int,
 ) -> tuple[JobDependency, ...]:
@@ -272,15 +400,16 @@ def _dependencies(
     items = {other: _item_of_natural_rows(packed[other]) for other in {index, *aligned}}
     for step in job.steps if aligned else ():
         elements = job.rows[step.task]
-        for made in made_sources(workflow, step.task, step.action).values():
-            place = places[made.task, made.action]
+        taken = made_sources(workflow, step.task, step.action, job.iteration or 0)
+        for made in (*taken.values(), *map(made_of, job.guards)):
             upstream = made.elements(elements)
             mine = made.consumers(items[index], elements)
-            makers = place.job[upstream]
-            for other in tuple(aligned):
-                at = makers == other
-                if (items[other][place.row[upstream[at]]] != mine[at]).any():
-                    aligned.discard(other)
+            for place in _places_of(places, made):
+                makers = place.job[upstream]
+                for other in tuple(aligned):
+                    at = makers == other
+                    if (items[other][place.row[upstream[at]]] != mine[at]).any():
+                        aligned.discard(other)
     return tuple(JobDependency(other, other in aligned) for other in sorted(job.upstream))
 
 

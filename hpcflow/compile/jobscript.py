@@ -13,18 +13,26 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from hpcflow.compile.commands import Block, StepCommands, action_commands, script_call
-from hpcflow.compile.executables import find_environment
+from hpcflow.compile.commands import (
+    SCRIPT_CALLER,
+    StepCommands,
+    action_commands,
+    script_call,
+)
+from hpcflow.compile.executables import environment_of
+from hpcflow.compile.files import JobFiles, names_of_files
 from hpcflow.compile.manifest import job_json, script_file, step_file
 from hpcflow.compile.plan import CompileError
 from hpcflow.compile.rows import RowBuilder
+from hpcflow.compile.value_classes import Block, ValueClasses
+from hpcflow.model.schema import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hpcflow.compile.plan import JobPlan, Step
     from hpcflow.model.environment import Environment
-    from hpcflow.model.schema import Action
+    from hpcflow.model.schema import Action, TaskSchema
     from hpcflow.model.workflow import Workflow
 
 _SOURCES_FILES = re.compile(r"^\s*(source|\.)\s", re.MULTILINE)
@@ -69,43 +77,78 @@ def render_job(
         action = task.schema.actions[step.action]
         title = f"{plan.name}, step {index}: task {task.name}, action {step.action}"
         try:
-            environment = find_environment(workflow.environments, action.environment)
-            made = _read_step(action, environment, step, settings.python)
+            environment = environment_of(workflow, action, step.resources)
+            names = names_of_files(task.schema)
+            classes = _value_classes(task.schema, environment, step, settings.python)
+            made = _read_step(action, environment, step, settings.python, names, classes)
         except CompileError as error:
             raise CompileError(
                 f"task {task.name!r}, action {step.action}: {error}"
             ) from error
-        files[step_file(index)] = _step_text(index, title, environment, step, made)
+        files[step_file(index)] = _step_text(
+            index, title, environment, step, made, classes
+        )
         if action.script is not None:
-            files[script_file(index)] = action.script.content.encode()
+            files[script_file(index, action.script.name)] = action.script.data
         commands.append(None if action.script is not None else made)
     rows = RowBuilder(workflow, plans, plan)
+    given = JobFiles(workflow, plan)
     files["job.json"] = job_json(
-        workflow, plans, plan, commands, rows, settings.id_variables
+        workflow, plans, plan, commands, rows, given, settings.id_variables
     )
+    files.update(given.contents)
     files["rows.bin"] = rows.encode()
     files["job.sh"] = _job_text(workflow, plan, settings)
     return files
 
 
 def _read_step(
-    action: Action, environment: Environment, step: Step, python: str
+    action: Action,
+    environment: Environment,
+    step: Step,
+    python: str,
+    files: Mapping[str, str],
+    classes: ValueClasses | None,
 ) -> StepCommands:
     """A step's commands; of a script step, the one that starts Python."""
     if action.script is None:
-        return action_commands(action, environment, step.resources)
-    call = script_call(environment, action.script.executable, step.resources, python)
+        return action_commands(action, environment, step.resources, files, classes)
+    call = script_call(environment, action.script, step.resources, python)
     return StepCommands((Block(call, ""),), (), (), {})
 
 
+def _value_classes(
+    schema: TaskSchema, environment: Environment, step: Step, python: str
+) -> ValueClasses | None:
+    """The classes of a schema's values, and the Python of the environment that runs them.
+
+    That of its `python_script`, or else hpcflow's own.
+    """
+    if not schema.value_classes:
+        return None
+    label = Script.executable
+    line = f'{shlex.quote(python)} "${{{SCRIPT_CALLER}}}"'
+    if any(executable.label == label for executable in environment.executables):
+        script = Script("value_texts.py", "")
+        line = script_call(environment, script, step.resources, python)
+    return ValueClasses(schema.value_classes, line.removeprefix("exec "))
+
+
 def _step_text(
-    index: int, title: str, environment: Environment, step: Step, commands: StepCommands
+    index: int,
+    title: str,
+    environment: Environment,
+    step: Step,
+    commands: StepCommands,
+    classes: ValueClasses | None,
 ) -> bytes:
     """`step_K.sh`: its status is that of the first command that fails.
 
     Written with `case`, not `||`: that would switch a command's own `set -e` off.
     """
-    variables = [*(v.name for v in commands.variables), *commands.constants]
+    made = [v.name for v in commands.variables if v.kind]
+    variables = [v.name for v in commands.variables if not v.kind]
+    variables += commands.constants
     setup = environment.setup.strip("\n")
     by_hand = [f"{name}=..." for name in variables]
     by_hand += ["bash", step_file(index), *(f"{c.fd}>&1" for c in commands.captures)]
@@ -116,9 +159,10 @@ def _step_text(
         sources_files=bool(_SOURCES_FILES.search(setup)),
         variables=" ".join(f'"${{{name}?}}"' for name in variables),
         by_hand=" ".join(by_hand) if variables or commands.captures else "",
+        texts=classes.reader(made) if classes is not None and made else "",
         environment=_printable(environment.name),
         setup=setup,
-        blocks=[(_body(block), block.redirections) for block in commands.blocks],
+        blocks=[(_body(b), b.redirections, b.condition) for b in commands.blocks],
         success="|".join(map(str, step.resources.success_exit_codes)),
     )
 

@@ -6,18 +6,23 @@ The format is described in docs/reference/job-directory.md.
 from __future__ import annotations
 
 import json
+import posixpath
 from typing import TYPE_CHECKING, Any
 
+from hpcflow.compile.loops import loops_json
 from hpcflow.compile.plan import walltime_s
+from hpcflow.compile.script_steps import script_fields
+from hpcflow.compile.value_classes import CLASS
+from hpcflow.model.loops import turns_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hpcflow.compile.commands import StepCommands
+    from hpcflow.compile.files import JobFiles
     from hpcflow.compile.plan import JobPlan
     from hpcflow.compile.rows import RowBuilder
     from hpcflow.model.resources import Resources
-    from hpcflow.model.schema import Script
     from hpcflow.model.workflow import Workflow
 
 FORMAT = 1
@@ -28,9 +33,9 @@ def step_file(step: int) -> str:
     return f"step_{step}.sh"
 
 
-def script_file(step: int) -> str:
-    """The name of a step's Python script."""
-    return f"script_{step}.py"
+def script_file(step: int, name: str) -> str:
+    """The name of a step's script, with the suffix of the one that the user named."""
+    return f"script_{step}{posixpath.splitext(name)[1]}"
 
 
 def job_json(
@@ -39,12 +44,13 @@ def job_json(
     plan: JobPlan,
     commands: Sequence[StepCommands | None],
     rows: RowBuilder,
+    files: JobFiles,
     id_variables: Sequence[str],
 ) -> bytes:
     """The content of `job.json`.
 
     commands: by step, None where it is a script. rows: is asked for the columns that
-    the steps refer to.
+    the steps refer to, and files for those that the user gave.
     """
     job = {
         "format": FORMAT,
@@ -59,16 +65,18 @@ def job_json(
         "log_level": plan.log_level,
         "id_variables": list(id_variables),
         "time_limit_s": walltime_s(plan)
-        if plan.rows_per_item * len(plan.steps) > 1
+        if plan.rows_per_item * plan.runs_per_row > 1
         else None,
         "upstream": [
             {"submission": plan.submission, "job": d.job, "items": plans[d.job].num_items}
             for d in plan.dependencies
         ],
         "steps": [
-            _step(workflow, plan, step, commands[step], rows)
+            _step(workflow, plan, step, commands[step], rows, files)
             for step in range(len(plan.steps))
         ],
+        **({"loops": loops_json(workflow, plan)} if plan.loops else {}),
+        **({"guards": rows.guards()} if plan.guards else {}),
     }
     return (json.dumps(job, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -79,26 +87,37 @@ def _step(
     index: int,
     commands: StepCommands | None,
     rows: RowBuilder,
+    files: JobFiles,
 ) -> dict[str, Any]:
     step = plan.steps[index]
     task = workflow.tasks[step.task]
     action = task.schema.actions[step.action]
     element_column = rows.element_column(step.task)
     inputs = rows.inputs(index)
+    inputs |= rows.command_rules(index, action)
+    varying = rows.run_variables(index)
+    used = files.of_step(index, rows)
     return {
         "task": step.task,
         "task_name": task.name,
         "action": step.action,
         "num_actions": task.num_actions,
-        "run_base": task.run_base + step.action,
+        **_iteration(workflow, plan, step.task),
+        "run_base": task.run_id(0, step.action, plan.iteration or 0),
         "run_stride": task.max_iterations * task.num_actions,
         "element_column": element_column,
         "inputs": inputs,
-        "requires": sorted({i["step"] for i in inputs.values() if i["from"] == "step"}),
+        "requires": sorted(
+            {
+                source["step"]
+                for source in inputs.values()
+                if source["from"] == "step" and "allow_failed" not in source
+            }
+        ),
         "kind": "script" if commands is None else "commands",
         "script_file": step_file(index),
         **(
-            _script(index, action.script)
+            script_fields(workflow, plan, index, script_file(index, action.script.name))
             if commands is None and action.script is not None
             else _commands(commands)
         ),
@@ -110,22 +129,22 @@ def _step(
             **_threads(step.resources),
             **(commands.constants if commands else {}),
         },
-    }
-
-
-def _script(step: int, script: Script) -> dict[str, Any]:
-    return {
-        "script": script_file(step),
-        "function": script.name.rsplit("/", 1)[-1].removesuffix(".py"),
-        "data_in": script.data_in,
-        "data_out": script.data_out,
+        **({"row_environment": varying} if varying else {}),
+        **({"shell": list(shell)} if (shell := step.resources.shell_command) else {}),
+        **({"files": used} if used else {}),
+        **({"abortable": True} if action.abortable else {}),
+        **({"rules": rows.rules(index, action.rules)} if action.rules else {}),
     }
 
 
 def _commands(commands: StepCommands | None) -> dict[str, Any]:
     if commands is None:
         return {"variables": [], "captures": []}
+    uses_classes = any(v.kind for v in commands.variables) or any(
+        c.type == CLASS for c in commands.captures
+    )
     return {
+        **({"uses_classes": True} if uses_classes else {}),
         "variables": [
             {
                 "name": variable.name,
@@ -134,6 +153,11 @@ def _commands(commands: StepCommands | None) -> dict[str, Any]:
                 "apply": variable.apply,
                 "options": dict(variable.options),
                 "arithmetic": variable.arithmetic,
+                **(
+                    {"kind": variable.kind, "method": variable.method}
+                    if variable.kind
+                    else {}
+                ),
             }
             for variable in commands.variables
         ],
@@ -143,10 +167,20 @@ def _commands(commands: StepCommands | None) -> dict[str, Any]:
                 "output": capture.output,
                 "type": capture.type,
                 "options": dict(capture.options),
+                **({"condition": capture.condition} if capture.condition else {}),
             }
             for capture in commands.captures
         ],
     }
+
+
+def _iteration(workflow: Workflow, plan: JobPlan, task: int) -> dict[str, Any]:
+    """Which iteration a job executes, where it is only one."""
+    if plan.iteration is None:
+        return {}
+    turns = turns_of(workflow.loops, task, plan.iteration)
+    text = ";".join(f"{name}={turn}" for name, turn in turns.items())
+    return {"iteration": plan.iteration, "turns": text}
 
 
 def _threads(resources: Resources) -> dict[str, str]:

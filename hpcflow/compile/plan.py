@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hpcflow.errors import InvalidTemplateError
@@ -30,6 +31,30 @@ class Step(NamedTuple):
     task: int
     action: int
     resources: Resources
+
+
+class PlannedLoop(NamedTuple):
+    """A loop that rows go through: its index in the workflow, first and last step."""
+
+    loop: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guard:
+    """What ends a loop before a turn of it: a value of the turn before.
+
+    task, action: what makes it; elements: whose it is, by element of the guarded task;
+    iterations: of which the last executed one counts. document: the value's output and
+    path, and the condition on it.
+    """
+
+    task: int
+    action: int
+    elements: Indices
+    iterations: range
+    document: dict[str, Any]
 
 
 class JobDependency(NamedTuple):
@@ -79,6 +104,10 @@ class JobPlan:
     resources: what one run asks for; equal for all steps, but for what
         `Step.resources` says about success and failure.
     dependencies: by job index, which is always smaller than `index`.
+    loops: those that each row goes through; one that holds another stands before it.
+    turns: how many times each step is executed in a row, at most; by step.
+    iteration: the only one of its task that the job executes; None where it is all.
+    guards: what decides whether it does.
     """
 
     index: int
@@ -94,6 +123,10 @@ class JobPlan:
     dependencies: tuple[JobDependency, ...]
     silence_s: float
     log_level: str
+    loops: tuple[PlannedLoop, ...] = ()
+    turns: tuple[int, ...] = ()
+    iteration: int | None = None
+    guards: tuple[Guard, ...] = ()
 
     @property
     def num_rows(self) -> int:
@@ -109,9 +142,14 @@ class JobPlan:
     def runs(self) -> dict[int, int]:
         """How many runs of each task the job executes, by task index."""
         counts: dict[int, int] = {}
-        for step in self.steps:
-            counts[step.task] = counts.get(step.task, 0) + self.num_rows
+        for step, turns in zip(self.steps, self.turns or repeat(1), strict=False):
+            counts[step.task] = counts.get(step.task, 0) + self.num_rows * turns
         return counts
+
+    @property
+    def runs_per_row(self) -> int:
+        """How many runs follow one another in a row, at most."""
+        return sum(self.turns) if self.turns else len(self.steps)
 
     @property
     def throttle(self) -> int | None:
@@ -131,7 +169,7 @@ def walltime_s(plan: JobPlan) -> int | None:
     limit = plan.resources.time_limit_s
     if limit is None:
         return None
-    runs = -(-plan.rows_per_item // plan.concurrency) * len(plan.steps)
+    runs = -(-plan.rows_per_item // plan.concurrency) * plan.runs_per_row
     return limit * runs + (SCHEDULE_MARGIN_S if runs > 1 else 0)
 
 

@@ -14,13 +14,30 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from hpcflow.compile.guards import made_of
+from hpcflow.compile.loops import with_feedback
 from hpcflow.compile.packing import item_of_rows
-from hpcflow.compile.sources import Made, action_sources, group_members, group_sizes
+from hpcflow.compile.sources import (
+    First,
+    Made,
+    Several,
+    action_sources,
+    group_members,
+    group_sizes,
+    rule_path,
+    rule_source,
+)
+from hpcflow.compile.value_classes import condition_input
+from hpcflow.model.conditions import split_path
 from jobstores import values
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from hpcflow.compile.plan import JobPlan
-    from hpcflow.model.workflow import FromValues, Indices, ValueTable, Workflow
+    from hpcflow.compile.sources import Source
+    from hpcflow.model.schema import Action
+    from hpcflow.model.workflow import FromValues, Indices, Part, ValueTable, Workflow
 
 MAGIC = b"HPCROWS1"
 BLOCK_ROWS = 100_000
@@ -78,6 +95,47 @@ class Lists:
         cells = self.members.cells(int(bounds[0]), int(bounds[-1]))
         texts = list(map(self.members.format.__mod__, zip(*cells, strict=True)))
         return (_joined(texts, bounds - bounds[0]),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Together:
+    """Cells that are lists with a cell of each of some columns."""
+
+    columns: Sequence[Column]
+
+    @property
+    def format(self) -> str:
+        """The list, with the columns' own formats."""
+        return f"[{','.join(column.format for column in self.columns)}]"
+
+    def cells(self, first: int, last: int) -> tuple[Cells, ...]:
+        """The cells of all columns."""
+        return tuple(part for c in self.columns for part in c.cells(first, last))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Cells `[K, CELL]`: row R is the next cell of column K = which[R]."""
+
+    columns: Sequence[Column]
+    which: Indices
+    format: str = "%s"
+
+    def cells(self, first: int, last: int) -> tuple[Cells, ...]:
+        """The cells of these rows, as JSON."""
+        part = self.which[first:last]
+        texts = np.empty(last - first, dtype=object)
+        for number, column in enumerate(self.columns):
+            mine = np.flatnonzero(part == number)
+            if len(mine):
+                start = int((self.which[:first] == number).sum())
+                cells = column.cells(start, start + len(mine))
+                row = f"[{number},{column.format}]"
+                for place, cell in zip(
+                    mine.tolist(), zip(*cells, strict=True), strict=True
+                ):
+                    texts[place] = row % cell
+        return (texts.tolist(),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,8 +209,8 @@ class RowBuilder:
         self._steps = {(s.task, s.action): k for k, s in enumerate(plan.steps)}
         self._columns: list[Column] = []
         self._elements: list[tuple[Indices, int]] = []
-        self._cells: list[tuple[tuple[int, int, bool], Indices, Indices, int]] = []
-        self._places: dict[tuple[int, int], tuple[Indices, Indices]] = {}
+        self._cells: list[tuple[tuple[int, int, bool, range], Indices, Indices, int]] = []
+        self._places: dict[tuple[int, int, int], tuple[Indices, Indices]] = {}
 
     def element_column(self, task: int) -> int:
         """The column that holds the elements of a task."""
@@ -169,28 +227,208 @@ class RowBuilder:
         task, action, _ = self._plan.steps[step]
         consumers = self._plan.rows[task]
         found: dict[str, dict[str, Any]] = {}
-        for name, source in action_sources(self._workflow, task, action).items():
-            if not isinstance(source, Made):
-                found[name] = self._value(name, source, consumers)
-            elif self._is_in_row(source, consumers):
-                own = self._steps[source.task, source.action]
-                found[name] = {"from": "step", "step": own, "output": source.output}
-            else:
-                column = self._upstream(source, consumers)
-                found[name] = {
-                    "from": "upstream",
-                    "column": column,
-                    "output": source.output,
-                }
-                if source.grouped:
-                    found[name]["group"] = True
+        for name, source in action_sources(
+            self._workflow, task, action, self._plan.iteration or 0
+        ).items():
+            found[name] = self._whole(task, name, source, consumers)
+        for place, changed in self._later_turns(task):
+            for name, source in action_sources(changed, task, action).items():
+                self._add_turn(
+                    found[name], place, self._whole(task, name, source, consumers)
+                )
         return found
+
+    def _whole(
+        self, task: int, name: str, source: Source, consumers: Indices
+    ) -> dict[str, Any]:
+        """Where an input is, with what the template puts into it."""
+        found = self._document(name, source, consumers)
+        if not isinstance(source, Made) or source.column is not None:
+            parts = self._workflow.tasks[task].parts.get(name, ())
+            if parts:
+                found["parts"] = [self._part(name, p, consumers) for p in parts]
+            tolerant = self._workflow.tasks[task].schema.tolerances.get(name)
+            if tolerant is not None:
+                found["allow_failed"] = list(tolerant)
+        return found
+
+    def _later_turns(self, task: int) -> Iterator[tuple[int, Workflow]]:
+        """By loop of the job, innermost first, what a task sees in its later turns."""
+        for place in range(len(self._plan.loops) - 1, -1, -1):
+            loop = self._workflow.loops[self._plan.loops[place].loop]
+            changed = with_feedback(self._workflow, loop, task)
+            if changed is not self._workflow:
+                yield place, changed
+
+    @staticmethod
+    def _add_turn(found: dict[str, Any], place: int, later: dict[str, Any]) -> None:
+        if later != {key: value for key, value in found.items() if key != "again"}:
+            found.setdefault("again", []).append([place, later])
+
+    def rules(self, step: int, rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Rules of a step as `job.json` has them: each with where it finds its value."""
+        task, action, resources = self._plan.steps[step]
+        consumers = self._plan.rows[task]
+        found: list[dict[str, Any]] = []
+        for rule in rules:
+            path = rule_path(rule)
+            root, name, inside = split_path(path)
+            source = rule_source(
+                self._workflow, task, action, rule, self._plan.iteration or 0
+            )
+            document: dict[str, Any] = {"rule": dict(rule), "name": name, "path": inside}
+            if root == "resources":
+                value = values.encode(getattr(resources, name), path)
+                document["source"] = {"from": "constant", "value": value}
+            elif source is not None:
+                document["source"] = self._looked_at(task, root, name, source, consumers)
+                for place, changed in self._later_turns(task):
+                    later = rule_source(changed, task, action, rule)
+                    assert later is not None
+                    self._add_turn(
+                        document["source"],
+                        place,
+                        self._looked_at(task, root, name, later, consumers),
+                    )
+            found.append(document)
+        return found
+
+    def command_rules(self, step: int, action: Action) -> dict[str, dict[str, Any]]:
+        """Of each command with rules: the input that says whether they hold."""
+        return {
+            condition_input(number): {
+                "from": "rules",
+                "rules": self.rules(step, command.rules),
+            }
+            for number, command in enumerate(action.commands)
+            if command.rules
+        }
+
+    def guards(self) -> list[dict[str, Any]]:
+        """What decides whether rows are executed, as `job.json` has it."""
+        found = []
+        for guard in self._plan.guards:
+            consumers = self._plan.rows[self._plan.steps[0].task]
+            made = made_of(guard)
+            column = self._add(self._candidates(made, made.elements(consumers)))
+            found.append({"column": column, **guard.document})
+        return found
+
+    def _looked_at(
+        self, task: int, root: str, name: str, source: Source, consumers: Indices
+    ) -> dict[str, Any]:
+        """Where what a rule looks at is, with what the template puts into it."""
+        found = self._document(name, source, consumers)
+        parts = self._workflow.tasks[task].parts.get(name, ())
+        if parts and root == "inputs":
+            found["parts"] = [self._part(name, part, consumers) for part in parts]
+        return found
+
+    def _document(self, name: str, source: Source, consumers: Indices) -> dict[str, Any]:
+        """Where a value is, for each of the job's rows."""
+        if isinstance(source, Made):
+            return self._made(source, consumers)
+        if not isinstance(source, First | Several):
+            return self._value(name, source, consumers)
+        document, column = self._nested(name, source, consumers, own_row=True)
+        return {**document, "column": self._add(column)}
+
+    def _made(self, source: Made, consumers: Indices) -> dict[str, Any]:
+        if self._is_in_row(source, consumers):
+            own = self._steps[source.task, source.action]
+            return {"from": "step", "step": own, "output": source.output}
+        document = {
+            "from": "upstream",
+            "column": self._upstream(source, consumers),
+            "output": source.output,
+            **({"last": True} if len(source.iterations) > 1 else {}),
+        }
+        return {**document, "group": True} if source.grouped else document
+
+    def _nested(
+        self, name: str, source: Source, rows: Indices, *, own_row: bool
+    ) -> tuple[dict[str, Any], Column]:
+        """What a source is inside another one, and the cells that tell it more.
+
+        own_row: `rows` are the consumers in the job's rows.
+        """
+        if isinstance(source, Made):
+            if own_row and self._is_in_row(source, rows):
+                return self._made(source, rows), Texts(["null"], np.zeros_like(rows))
+            document: dict[str, Any] = {"from": "upstream", "output": source.output}
+            document |= {"group": True} if source.grouped else {}
+            document |= {"last": True} if len(source.iterations) > 1 else {}
+            return document, self._upstream_cells(source, rows)
+        if isinstance(source, First):
+            inner = [self._nested(name, s, rows, own_row=own_row) for s in source.sources]
+            documents = [document for document, _ in inner]
+            return {"from": "first", "sources": documents}, Together([c for _, c in inner])
+        if isinstance(source, Several):
+            return self._several(name, source, rows)
+        members = source.index[rows]
+        if source.offsets is None:
+            return {"from": "row"}, _values(name, source.table, members)
+        members = source.index[group_members(source.offsets, rows)]
+        bounds = _bounds(group_sizes(source.offsets, rows))
+        return {"from": "row"}, Lists(_values(name, source.table, members), bounds)
+
+    def _several(
+        self, name: str, source: Several, rows: Indices
+    ) -> tuple[dict[str, Any], Column]:
+        column = source.column
+        chosen = rows if column.offsets is None else group_members(column.offsets, rows)
+        which, row = column.part[chosen], column.row[chosen]
+        inner = [
+            self._nested(name, part, row[which == number], own_row=False)
+            for number, part in enumerate(source.sources)
+        ]
+        several: dict[str, Any] = {"from": "several", "sources": [d for d, _ in inner]}
+        cells: Column = Choice([c for _, c in inner], which)
+        if column.offsets is not None:
+            several["group"] = True
+            cells = Lists(cells, _bounds(group_sizes(column.offsets, rows)))
+        return several, cells
+
+    def _part(self, name: str, part: Part, elements: Indices) -> dict[str, Any]:
+        """Where what is put into an input's value is: of a list, one value or none."""
+        source = self._value(name, part.column, elements)
+        optional = {} if part.column.offsets is None else {"optional": True}
+        return {"path": list(part.path), **source, **optional}
+
+    def texts(self, texts: list[str], index: Indices) -> int:
+        """A column of JSON texts: `texts[index[row]]`."""
+        return self._add(Texts(texts, index))
+
+    def run_variables(self, step: int) -> dict[str, int]:
+        """Environment variables of a step's runs that differ by row: their columns."""
+        task, action, _ = self._plan.steps[step]
+        elements = self._plan.rows[task]
+        model = self._workflow.tasks[task]
+        numbers = {"HPCFLOW_REPEAT_IDX": model.repeat}
+        if model.seeds is not None:
+            numbers["HPCFLOW_RUN_SEED"] = model.seeds[action]
+        return {
+            name: self._optional_numbers(column[elements])
+            for name, column in numbers.items()
+            if column is not None
+        }
+
+    def _optional_numbers(self, numbers: Indices) -> int:
+        """A column of numbers; null where they are -1."""
+        if (numbers >= 0).all():
+            return self._add(Numbers("%d", (numbers,)))
+        different, places = np.unique(numbers, return_inverse=True)
+        texts = ["null" if n < 0 else str(n) for n in different.tolist()]
+        return self._add(Texts(texts, places))
 
     def _is_in_row(self, source: Made, consumers: Indices) -> bool:
         """Whether the consumer's own row makes it, not another job's."""
         return (
             (source.task, source.action) in self._steps
             and not source.grouped
+            and (
+                self._plan.iteration is None or source.iterations[0] == self._plan.iteration
+            )
             and np.array_equal(source.elements(consumers), self._plan.rows[source.task])
         )
 
@@ -235,7 +473,7 @@ class RowBuilder:
     def _upstream(self, source: Made, consumers: Indices) -> int:
         elements = source.elements(consumers)
         sizes = source.consumers(np.arange(len(consumers)), consumers)
-        key = (source.task, source.action, source.grouped)
+        key = (source.task, source.action, source.grouped, source.iterations)
         for known, same_elements, same_sizes, column in self._cells:
             if (
                 known == key
@@ -243,33 +481,68 @@ class RowBuilder:
                 and np.array_equal(same_sizes, sizes)
             ):
                 return column
-        upstream, items = self._place(source.task, source.action)
-        task = self._workflow.tasks[source.task]
-        runs = task.run_base + elements * (task.max_iterations * task.num_actions)
-        runs += source.action
-        if source.grouped:
-            bounds = np.searchsorted(sizes, np.arange(len(consumers) + 1))
-            made: Column = UpstreamGroups(upstream[elements], items[elements], runs, bounds)
-        else:
-            made = Numbers("[%d,%d,%d]", (upstream[elements], items[elements], runs))
-        column = self._add(made)
+        column = self._add(self._upstream_cells(source, consumers))
         self._cells.append((key, elements, sizes, column))
         return column
 
-    def _place(self, task: int, action: int) -> tuple[Indices, Indices]:
+    def _upstream_cells(self, source: Made, consumers: Indices) -> Column:
+        """Which runs of other jobs make a value of these elements."""
+        elements = source.elements(consumers)
+        if len(source.iterations) > 1:
+            column: Column = self._candidates(source, elements)
+        else:
+            column = Numbers(
+                "[%d,%d,%d]", self._runs(source, elements, source.iterations[0])
+            )
+        if not source.grouped:
+            return column
+        sizes = source.consumers(np.arange(len(consumers)), consumers)
+        bounds = np.searchsorted(sizes, np.arange(len(consumers) + 1))
+        if len(source.iterations) > 1:
+            return Lists(column, bounds)
+        return UpstreamGroups(*self._runs(source, elements, source.iterations[0]), bounds)
+
+    def _runs(
+        self, source: Made, elements: Indices, iteration: int
+    ) -> tuple[Indices, Indices, Indices]:
+        """The upstream job, item and run of each element, in one iteration."""
+        upstream, items = self._place(source.task, source.action, iteration)
+        task = self._workflow.tasks[source.task]
+        rows = elements * task.max_iterations + iteration
+        runs = task.run_base + rows * task.num_actions + source.action
+        return upstream[elements], items[elements], runs
+
+    def _candidates(self, source: Made, elements: Indices) -> Column:
+        """By element, ranges of runs of which the first that was executed counts."""
+        unrolled = any(
+            other.iteration is not None and source.task in other.rows
+            for other in self._plans
+        )
+        latest_first = source.iterations[::-1]
+        if unrolled:
+            form = "[%d,%d,%d,1,1]"
+            found = [Numbers(form, self._runs(source, elements, i)) for i in latest_first]
+            return Together(found)
+        step = self._workflow.tasks[source.task].num_actions
+        form = f"[%d,%d,%d,-{step},{len(latest_first)}]"
+        return Together([Numbers(form, self._runs(source, elements, latest_first[0]))])
+
+    def _place(self, task: int, action: int, iteration: int) -> tuple[Indices, Indices]:
         """By element: which upstream job executes an action, and in which item."""
-        known = self._places.get((task, action))
+        known = self._places.get((task, action, iteration))
         if known is not None:
             return known
         size = self._workflow.tasks[task].num_elements
         jobs, items = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
         for number, dependency in enumerate(self._plan.dependencies):
             other = self._plans[dependency.job]
-            if any((s.task, s.action) == (task, action) for s in other.steps):
+            if other.iteration in (None, iteration) and any(
+                (s.task, s.action) == (task, action) for s in other.steps
+            ):
                 elements = other.rows[task]
                 jobs[elements] = number
                 items[elements] = item_of_rows(other.num_rows, other.num_items)
-        self._places[task, action] = jobs, items
+        self._places[task, action, iteration] = jobs, items
         return jobs, items
 
 

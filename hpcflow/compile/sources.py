@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpcflow.compile.loops import as_seen
 from hpcflow.compile.plan import CompileError
-from hpcflow.model.workflow import FromTask, FromValues
+from hpcflow.model.conditions import split_path
+from hpcflow.model.loops import feeding_loop, source_iterations
+from hpcflow.model.schema import file_label
+from hpcflow.model.workflow import FromSeveral, FromTask, FromValues
 
 if TYPE_CHECKING:
-    from hpcflow.model.workflow import Indices, Workflow
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from hpcflow.model.workflow import Indices, InputColumn, Workflow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,12 +27,14 @@ class Made:
 
     column: None where an earlier action of the same element makes it, else which
         elements of the upstream task do.
+    iterations: of that task, of which the last executed one counts.
     """
 
     task: int
     action: int
     output: str
     column: FromTask | None
+    iterations: range = range(1)
 
     @property
     def grouped(self) -> bool:
@@ -47,39 +56,240 @@ class Made:
         return np.repeat(rows, group_sizes(self.column.offsets, elements))
 
 
-Source = FromValues | Made
+@dataclass(frozen=True, slots=True, eq=False)
+class First:
+    """What the first of some actions makes whose run was executed, by their rules.
+
+    The last of the sources may be of another kind: what there was before these actions.
+    """
+
+    sources: tuple[Source, ...]
 
 
-def action_sources(workflow: Workflow, task_index: int, action: int) -> dict[str, Source]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Several:
+    """Different sources for different elements; the column says which, and for what row."""
+
+    sources: tuple[Source, ...]
+    column: FromSeveral
+
+
+Source = FromValues | Made | First | Several
+
+
+def action_sources(
+    workflow: Workflow, task_index: int, action: int, iteration: int = 0
+) -> dict[str, Source]:
     """The source of each input that an action reads, in its order.
+
+    iteration: of the task, in the loops around it.
 
     Raises:
         CompileError: nothing gives one of them.
     """
     task = workflow.tasks[task_index]
-    actions = task.schema.actions
     sources: dict[str, Source] = {}
-    for name in actions[action].inputs:
-        earlier = [k for k in range(action) if name in actions[k].outputs]
-        column = task.inputs.get(name)
-        if earlier:
-            sources[name] = Made(task_index, earlier[-1], name, None)
-        elif isinstance(column, FromTask):
-            producer = workflow.tasks[column.task].schema.producer(column.output)
-            sources[name] = Made(column.task, producer, column.output, column)
-        elif column is not None:
-            sources[name] = column
-        else:
+    seen = as_seen(workflow, task_index, iteration)
+    for name in task.schema.actions[action].reads:
+        source = value_source(seen, task_index, action, name)
+        if source is None and file_label(name) is not None:
+            continue  # the user gives the file
+        if source is None:
             raise CompileError(
                 f"task {task.name!r}, action {action}: nothing gives its input {name!r}"
             )
+        sources[name] = _located(workflow, task_index, iteration, name, source)
     return sources
 
 
-def made_sources(workflow: Workflow, task: int, action: int) -> dict[str, Made]:
-    """Those of an action's inputs that other actions make."""
-    found = action_sources(workflow, task, action)
-    return {name: source for name, source in found.items() if isinstance(source, Made)}
+def _located(
+    workflow: Workflow, task: int, iteration: int, name: str, source: Source
+) -> Source:
+    """A source with the iterations of the tasks that make it."""
+    if not workflow.loops:
+        return source
+    if isinstance(source, Made):
+        again = None
+        if source.column is not None:
+            again = feeding_loop(workflow.loops, task, name, iteration)
+        found = source_iterations(workflow.loops, task, iteration, source.task, again)
+        return replace(source, iterations=found)
+    if isinstance(source, First | Several):
+        inner = (_located(workflow, task, iteration, name, s) for s in source.sources)
+        return replace(source, sources=tuple(inner))
+    return source
+
+
+def value_source(
+    workflow: Workflow, task_index: int, action: int, name: str
+) -> Source | None:
+    """The source of one value that an action sees; None where there is none."""
+    task = workflow.tasks[task_index]
+    schema = task.schema
+    makers = schema.producers(name, before=action)
+    found: list[Source] = [Made(task_index, k, name, None) for k in makers]
+    column = task.inputs.get(name)
+    if column is not None and not (
+        makers and schema.actions[makers[-1]].surely_makes(name)
+    ):
+        found.append(_column_source(workflow, column))
+    return _first(found)
+
+
+def _first(sources: list[Source]) -> Source | None:
+    flat: list[Source] = []
+    for source in sources:
+        flat += source.sources if isinstance(source, First) else (source,)
+    return First(tuple(flat)) if len(flat) > 1 else flat[0] if flat else None
+
+
+def _column_source(workflow: Workflow, column: InputColumn) -> Source:
+    if isinstance(column, FromValues):
+        return column
+    if isinstance(column, FromSeveral):
+        parts = tuple(_column_source(workflow, part) for part in column.parts)
+        return Several(parts, column)
+    schema = workflow.tasks[column.task].schema
+    makers = schema.producers(column.output)
+    if not makers:
+        makers = [schema.producer(column.output)]
+    passed = workflow.tasks[column.task].inputs.get(column.output)
+    if len(makers) == 1 and (
+        passed is None or schema.actions[makers[0]].surely_makes(column.output)
+    ):
+        return Made(column.task, makers[0], column.output, column)
+    single = FromTask(column.task, column.output, column.elements)
+    found: list[Source] = [Made(column.task, k, column.output, single) for k in makers]
+    if passed is not None and not schema.actions[makers[-1]].surely_makes(column.output):
+        found.append(_column_source(workflow, take(passed, column.elements)))
+    source = _first(found)
+    assert source is not None
+    if column.offsets is None:
+        return source
+    rows = np.arange(len(column.elements), dtype=np.int64)
+    members = FromSeveral((single,), np.zeros_like(rows), rows, column.offsets)
+    return Several((source,), members)
+
+
+def take(column: InputColumn, elements: Indices) -> InputColumn:
+    """The column of chosen elements, whose lists become members of a list of parts."""
+    rows = elements.astype(np.int64)
+    if column.offsets is None and isinstance(column, FromValues):
+        return FromValues(column.table, column.index[rows])
+    if column.offsets is None and isinstance(column, FromTask):
+        return FromTask(column.task, column.output, column.elements[rows])
+    return FromSeveral((column,), np.zeros_like(rows), rows)
+
+
+# -- rules
+
+
+def rule_sources(
+    workflow: Workflow, task_index: int, action: int, iteration: int = 0
+) -> list[tuple[Mapping[str, Any], Source | None]]:
+    """The rules of an action and of its commands, in order, and what each looks at.
+
+    None: there is no such value, or it is one of the resources.
+    """
+    spec = workflow.tasks[task_index].schema.actions[action]
+    rules = [*spec.rules, *(rule for command in spec.commands for rule in command.rules)]
+    return [
+        (rule, rule_source(workflow, task_index, action, rule, iteration)) for rule in rules
+    ]
+
+
+def rule_source(
+    workflow: Workflow,
+    task_index: int,
+    action: int,
+    rule: Mapping[str, Any],
+    iteration: int = 0,
+) -> Source | None:
+    """What a rule of an action looks at; None: nothing, or one of the resources."""
+    root, name, _ = split_path(rule_path(rule))
+    seen = as_seen(workflow, task_index, iteration)
+    source = _looked_at(seen, task_index, action, root, name)
+    return source and _located(workflow, task_index, iteration, name, source)
+
+
+def _looked_at(
+    workflow: Workflow, task_index: int, action: int, root: str, name: str
+) -> Source | None:
+    if root == "resources":
+        return None
+    if root == "outputs":
+        makers = workflow.tasks[task_index].schema.producers(name, before=action)
+        return _first([Made(task_index, k, name, None) for k in makers])
+    if root == "inputs":
+        column = workflow.tasks[task_index].inputs.get(name)
+        return None if column is None else _column_source(workflow, column)
+    return value_source(workflow, task_index, action, name)
+
+
+def rule_path(rule: Mapping[str, Any]) -> str:
+    """The path that a rule looks at."""
+    path: str = rule.get("path") or rule.get("check_exists") or rule["check_missing"]
+    return path
+
+
+# -- what actions make
+
+
+def made_sources(
+    workflow: Workflow, task: int, action: int, iteration: int = 0
+) -> dict[tuple[str, int], Made]:
+    """What an action's runs take from other actions, its rules included.
+
+    The keys tell them apart. Where elements have different sources, each is given as
+    a group: of those elements alone whose source it is.
+    """
+    sources = action_sources(workflow, task, action, iteration)
+    named: list[tuple[str, Source]] = list(sources.items())
+    for rule, source in rule_sources(workflow, task, action, iteration):
+        if source is not None:
+            named.append((f"rule {rule_path(rule)}", source))
+    found: dict[tuple[str, int], Made] = {}
+    for name, source in named:
+        for made in _leaves(source):
+            found[name, len(found)] = made
+    return found
+
+
+def _leaves(source: Source) -> Iterator[Made]:
+    if isinstance(source, Made):
+        yield source
+    elif isinstance(source, First):
+        for one in source.sources:
+            yield from _leaves(one)
+    elif isinstance(source, Several):
+        for number, part in enumerate(source.sources):
+            for made in _leaves(part):
+                yield _as_group(made, source.column, number)
+
+
+def _as_group(made: Made, column: FromSeveral, part: int) -> Made:
+    """What a part makes, as lists of those elements whose values are of that part."""
+    mine = np.flatnonzero(column.part == part)
+    rows = column.row[mine]
+    places = np.arange(len(column.part), dtype=np.int64)
+    offsets = column.offsets
+    owners = places if offsets is None else _owners(offsets)
+    count = len(column.part) if offsets is None else len(offsets) - 1
+    elements = made.elements(rows)
+    owner = made.consumers(owners[mine], rows)
+    sizes = np.bincount(owner, minlength=count)
+    ends = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    return Made(
+        made.task,
+        made.action,
+        made.output,
+        FromTask(made.task, made.output, elements, ends),
+        made.iterations,
+    )
+
+
+def _owners(offsets: Indices) -> Indices:
+    return np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))
 
 
 def group_sizes(offsets: Indices, elements: Indices) -> Indices:

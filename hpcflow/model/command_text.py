@@ -40,6 +40,7 @@ _OPTION = re.compile(
         (?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<bare>[^\s,\]"']+))\s*""",
     re.VERBOSE,
 )
+_ARGUMENT = re.compile(_OPTION.pattern.replace("[^\\s,\\]", "[^\\s,)"), re.VERBOSE)
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 
@@ -64,6 +65,7 @@ class Form:
     kind: one of `NAMED_KINDS` or `BARE_KINDS`; `name` is empty for the latter.
     path: where the form selects inside a parameter's value; whole numbers as int.
     apply: the function around a parameter, else None; `options` are its own.
+    method: of the parameter's class, that gives the text; `options` are its arguments.
     offset, end: the form is `text[offset:end]`.
     """
 
@@ -75,6 +77,7 @@ class Form:
     options: tuple[tuple[str, str], ...] = ()
     offset: int = 0
     end: int = 0
+    method: str = ""
 
     @property
     def parameter(self) -> str:
@@ -97,7 +100,8 @@ def parse_command_text(text: str) -> tuple[str | Form, ...]:
                 found=form.apply,
                 valid=APPLY,
             )
-        _check_options(form.apply, form.options, form.offset)
+        if not form.method:
+            _check_options(form.apply, form.options, form.offset)
         if form.offset > done:
             parts.append(text[done : form.offset])
         parts.append(form)
@@ -122,7 +126,11 @@ def parse_capture_text(text: str) -> Capture:
         raise CommandTextError(
             f"only an output parameter can be captured into, not {form.kind!r}", form.offset
         )
-    if form.path or form.label is not None:
+    if form.method and form.apply is None and form.label is None:
+        return Capture(
+            output=form.name, type="class", options=form.options, method=form.method
+        )
+    if form.path or form.label is not None or form.method:
         raise CommandTextError("an output is captured whole, without [label] or path", 0)
     kind = form.apply or "str"
     if kind not in CAPTURE_TYPES:
@@ -216,6 +224,7 @@ class _Reader:
             form.options,
             self._offset,
             self._at,
+            form.method,
         )
 
     def _applied(self, function: str) -> Form:
@@ -223,6 +232,8 @@ class _Reader:
         if not self._skip("(parameter:"):
             raise self._error(f"expected `(parameter:NAME)` after {function!r}")
         form = self._parameter()
+        if form.method:
+            raise self._error(f"{function!r} takes a parameter, not a method's text")
         if not self._skip(")"):
             raise self._error("the form's `(` is not closed")
         return Form(form.kind, form.name, form.path, form.label, function, options)
@@ -247,18 +258,22 @@ class _Reader:
         while step := _STEP.match(self._text, self._at):
             self._at = step.end()
             path.append(int(step[1]) if step[1].isdecimal() else step[1])
-        if path and self._next("("):
-            raise self._error(
-                "calling a method of a parameter's value is not supported yet"
-            )
-        return Form("parameter", match["name"], tuple(path), match["label"])
+        method, options = "", ()
+        if path and self._skip("("):
+            method, options = str(path.pop()), self._options(")")
+            if path:
+                raise self._error("a method is that of the whole value, not of a part")
+        name, label = match["name"], match["label"]
+        return Form("parameter", name, tuple(path), label, options=options, method=method)
 
-    def _options(self) -> tuple[tuple[str, str], ...]:
+    def _options(self, closing: str = "]") -> tuple[tuple[str, str], ...]:
         options: list[tuple[str, str]] = []
-        while not self._skip("]"):
-            match = _OPTION.match(self._text, self._at)
+        while not self._skip(closing):
+            pattern = _OPTION if closing == "]" else _ARGUMENT
+            match = pattern.match(self._text, self._at)
             if match is None:
-                raise self._error("expected `[KEY=VALUE, ...]`")
+                form = "[KEY=VALUE, ...]" if closing == "]" else "(KEY=VALUE, ...)"
+                raise self._error(f"expected `{form}`")
             self._at = match.end()
             if match["double"] is not None:
                 value = _ESCAPE.sub(lambda m: _ESCAPES.get(m[1], m[1]), match["double"])
@@ -267,8 +282,8 @@ class _Reader:
             if match["key"] in dict(options):
                 raise self._error(f"option {match['key']!r} is given twice")
             options.append((match["key"], value))
-            if not self._skip(",") and not self._next("]"):
-                raise self._error("expected `,` or `]` after an option")
+            if not self._skip(",") and not self._next(closing):
+                raise self._error(f"expected `,` or `{closing}` after an option")
         return tuple(options)
 
     def _take(self, pattern: re.Pattern[str]) -> str | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,29 @@ class Executable:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Shell lines that set software up, and the programs it then offers."""
+    """Shell lines that set software up, and the programs it then offers.
+
+    specifiers: what tells it from others of its name, such as a version; sorted.
+    """
 
     name: str
     setup: str = ""
     executables: tuple[Executable, ...] = ()
+    specifiers: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What a workflow knows it by: its name, and its specifiers where it has any."""
+        return environment_key(self.name, dict(self.specifiers))
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Its name and specifiers, as scripts get them."""
+        return {"name": self.name, **dict(self.specifiers)}
+
+
+def environment_key(name: str, specifiers: Mapping[str, object]) -> str:
+    """The key of an environment of this name with these specifiers."""
+    if not specifiers:
+        return name
+    return f"{name} {json.dumps(dict(sorted(specifiers.items())), separators=(',', ':'))}"

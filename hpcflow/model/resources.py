@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What a run has of its repeats, though no template gives it: resource -> the variable of
+# the run's environment that holds it.
+RUN_RESOURCES = {"random_seed": "HPCFLOW_RUN_SEED", "repeat_index": "HPCFLOW_REPEAT_IDX"}
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -36,5 +40,11 @@ class Resources:
     elements_per_job: int | None = None
     concurrency: int | None = None
     resources_id: str | None = None
+    # the key of the environment, where it is another than the action's alone
+    environment: str | None = None
+    combine_scripts: bool = False
+    combine_jobscript_std: bool = True  # stdout and stderr of a jobscript in one file
+    shell_command: tuple[str, ...] = ()  # the bash that executes runs, and its options
+    shebang_args: str = ""  # what follows `#!/bin/bash` in a jobscript
     skip_downstream_on_failure: bool = True
     success_exit_codes: tuple[int, ...] = (0,)

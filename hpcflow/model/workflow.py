@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from hpcflow.model.environment import Environment
+    from hpcflow.model.loops import Loop
     from hpcflow.model.resources import Resources
     from hpcflow.model.schema import TaskSchema
 
@@ -80,7 +81,34 @@ class FromTask:
     offsets: Indices | None = None
 
 
-InputColumn = FromValues | FromTask
+@dataclass(frozen=True, slots=True, eq=False)
+class FromSeveral:
+    """An input whose elements have different origins.
+
+    part, row: which of `parts`, and which element of it, each element's value is
+        (num_elements,); or, where `offsets` (num_elements + 1,) is given, those of the
+        members of each element's list (a group). A member may be a list itself.
+    """
+
+    parts: tuple[InputColumn, ...]
+    part: Indices
+    row: Indices
+    offsets: Indices | None = None
+
+
+InputColumn = FromValues | FromTask | FromSeveral
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Values that take a place inside those of an input, whatever its origin.
+
+    path: keys of maps and places in lists, see `jobstores.value_parts`. column: with
+        offsets, an element has a list of one value, or of none where it is left as it is.
+    """
+
+    path: tuple[str | int, ...]
+    column: FromValues
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,12 +120,27 @@ class ResourceColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenFile:
+    """A command file that the user gives instead of letting an action make it.
+
+    label: of the command file. name: its own, without folders. content: what it holds;
+    None where it is only read, from the absolute `path`, when a run needs it.
+    """
+
+    label: str
+    name: str
+    content: bytes | None = None
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ElementSet:
     """A contiguous range of a task's elements, made from one element set."""
 
     first: int
     count: int
     groups: tuple[str, ...] = ()
+    files: tuple[GivenFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +153,9 @@ class Task:
 
     inputs: by input name ("p" or "p[label]"), in the schema's order.
     resources: one column per action.
+    parts: by input name, what is put into its values, in this order.
+    repeat: of each element (num_elements,), which of its repeats it is; -1: not repeated.
+    seeds: of each action's run of each element (num_actions, num_elements); -1: none.
     """
 
     index: int
@@ -122,6 +168,9 @@ class Task:
     resources: tuple[ResourceColumn, ...]
     element_sets: tuple[ElementSet, ...]
     max_iterations: int = 1
+    parts: dict[str, tuple[Part, ...]] = field(default_factory=dict)
+    repeat: Indices | None = None
+    seeds: Indices | None = None
 
     @property
     def num_actions(self) -> int:
@@ -154,6 +203,7 @@ class Workflow:
 
     seeds: those drawn for random sequences that set none, by the path in the
         template that would set them.
+    loops: one that holds another stands before it.
     """
 
     name: str
@@ -163,3 +213,4 @@ class Workflow:
     template_source: str  # the text as the user wrote it
     template_path: str
     seeds: dict[str, int] = field(default_factory=dict)
+    loops: tuple[Loop, ...] = ()

@@ -1,6 +1,6 @@
 """Stored values without NumPy, which the node side does not import.
 
-Arrays become nested lists: enough to be the text of a shell variable or JSON. A
+Arrays become nested lists, and objects what their classes store: enough to be the text of a shell variable or JSON. A
 `direct` script gets values as they are stored and decodes them in its own
 Python, arrays as arrays.
 """
@@ -60,6 +60,8 @@ def _listed(data: Any) -> Any:
             return _nested(iter(_items(content)), content["shape"])
         if tag == "$scalar":
             return _scalar(content)
+        if tag == "$instance":
+            return _listed(content[1])
         if tag == "$masked":
             raise UnstorableError("a masked array can be had in a `direct` script only")
     return {key: _listed(item) for key, item in data.items()}

@@ -1,12 +1,15 @@
-"""Call a user's Python function as one run; executed by the user's own Python.
+"""Call a user's Python script as one run; executed by the user's own Python.
 
 Python 3.8 or later; hpcflow need not be installed there: of its files only
-`jobstores/values.py` and what that imports are used, found beside this one.
+`jobstores/values.py` and what that imports are used, found beside this one, and for
+HDF5 data and for many runs in one interpreter the modules that stand beside it.
 
-HPCFLOW_SCRIPT and HPCFLOW_FUNCTION say what to call, HPCFLOW_INPUTS_JSON and
-HPCFLOW_OUTPUTS_JSON where the inputs are and the outputs belong. With `direct`
-data the function gets the inputs as keyword arguments and returns a dict of its
-outputs; with `json` it gets the files' paths as `_input_files`, `_output_files`.
+HPCFLOW_SCRIPT and HPCFLOW_FUNCTION say what to call; without a function the script is
+executed as a program. HPCFLOW_CALL_IN and HPCFLOW_CALL_OUT are files of encoded values.
+With `direct` data the function gets the inputs as keyword arguments and returns a
+dict of its outputs; with `json` and `hdf5` it gets the files' paths as `_input_files`,
+`_output_files`, and a program as arguments. `--inputs` and `--outputs` turn the data of
+another program from and into encoded values.
 """
 
 from __future__ import annotations
@@ -56,55 +59,169 @@ class Values:
 
 
 def main(environment: Any) -> None:
-    """Call the function that the environment names."""
-    script, name = environment["HPCFLOW_SCRIPT"], environment["HPCFLOW_FUNCTION"]
-    inputs_file = environment["HPCFLOW_INPUTS_JSON"]
-    outputs_file = environment["HPCFLOW_OUTPUTS_JSON"]
-    direct_out = environment["HPCFLOW_DATA_OUT"] == "direct"
-    expected = environment["HPCFLOW_OUTPUTS"].split("\n") if direct_out else []
-    expected = [output for output in expected if output]
+    """Call what the environment names."""
+    script, name = environment["HPCFLOW_SCRIPT"], environment.get("HPCFLOW_FUNCTION", "")
+    outputs = [o for o in environment.get("HPCFLOW_OUTPUTS", "").split("\n") if o]
     stored = Values()
-    arguments: Dict[str, Any] = {}
-    if environment["HPCFLOW_DATA_IN"] == "direct":
-        arguments.update(_inputs(stored, inputs_file))
+    given_in, given_out = _formats(environment, "IN"), _formats(environment, "OUT")
+    inputs = write_inputs(stored, environment, given_in)
+    expected = [o for o in outputs if given_out.get(o, given_out.get("*")) == "direct"]
+    made: Dict[str, Any] = {}
+    if not name:
+        execute(script, arguments(environment, given_in, given_out))
     else:
-        arguments["_input_files"] = {"json": inputs_file}
-    if not direct_out:
-        arguments["_output_files"] = {"json": outputs_file}
-    result = _function(script, name)(**arguments)
-    if direct_out:
-        _save(stored, _checked(name, result, expected), outputs_file)
+        called = _labelled(inputs)
+        for key, ways in (("_input_files", given_in), ("_output_files", given_out)):
+            files = _paths(environment, key[1:-6].upper() + "S", ways)
+            if files:
+                called[key] = files
+        if "HPCFLOW_ENV_SPEC" in environment:
+            called["env_spec"] = json.loads(environment["HPCFLOW_ENV_SPEC"])
+        called.update(_files(environment))
+        result = _function(script, name)(**called)
+        returns = environment.get("HPCFLOW_RETURNS", "outputs")
+        if returns == "value":
+            made = dict.fromkeys(expected, result)
+        elif returns == "outputs" and "direct" in given_out.values():
+            made = _checked(name, result, expected)
+    read_outputs(stored, environment, given_out, made)
+
+
+def _files(environment: Any) -> Dict[str, Any]:
+    """The command files that a function gets: a path, or a list of them."""
+    given = json.loads(environment.get("HPCFLOW_FILES", "{}"))
+    if given:
+        from pathlib import Path
+    return {
+        name: Path(place) if isinstance(place, str) else [Path(part) for part in place]
+        for name, place in given.items()
+    }
+
+
+def _formats(environment: Any, way: str) -> Dict[str, str]:
+    """The formats by input or output, or one for all of them under `*`."""
+    given = environment.get("HPCFLOW_DATA_" + way, "direct")
+    return json.loads(given) if given[:1] == "{" else {"*": given}
+
+
+def _paths(environment: Any, way: str, formats: Dict[str, str]) -> Dict[str, str]:
+    """The paths of the files of one way, by format."""
+    used = [form for form in dict.fromkeys(formats.values()) if form in ("json", "hdf5")]
+    return {form: environment[f"HPCFLOW_{way}_{form.upper()}"] for form in used}
+
+
+def arguments(
+    environment: Any, given_in: Dict[str, str], given_out: Dict[str, str]
+) -> List[str]:
+    """The files of a program's data as options."""
+    found = []
+    for way, formats in (("INPUTS", given_in), ("OUTPUTS", given_out)):
+        for form, path in _paths(environment, way, formats).items():
+            found += [f"--{way.lower()}-{form}", path]
+    return found
+
+
+def write_inputs(
+    stored: Values, environment: Any, formats: Dict[str, str]
+) -> Dict[str, Any]:
+    """Write the inputs that go into an HDF5 file; returns those given directly."""
+    inputs = _inputs(stored, environment["HPCFLOW_CALL_IN"])
+    in_file = {
+        name: inputs.pop(name)
+        for name in list(inputs)
+        if formats.get(name, formats.get("*")) == "hdf5"
+    }
+    if "hdf5" in formats.values():
+        _hdf5().write(environment["HPCFLOW_INPUTS_HDF5"], in_file)
+    return inputs
+
+
+def read_outputs(
+    stored: Values, environment: Any, formats: Dict[str, str], made: Dict[str, Any]
+) -> None:
+    """Keep the outputs that were returned and those of an HDF5 file."""
+    if "hdf5" in formats.values():
+        path = environment["HPCFLOW_OUTPUTS_HDF5"]
+        if not os.path.exists(path):
+            raise CallError("the script left no HDF5 file of its outputs")
+        made = dict(_hdf5().read(path), **made)
+    if made:
+        _save(stored, made, environment["HPCFLOW_CALL_OUT"])
+
+
+def beside(name: str) -> Any:
+    """A module that stands beside this file, whatever packages there are."""
+    known = sys.modules.get("hpcflow_" + name)
+    if known is None:
+        known = ModuleType("hpcflow_" + name)
+        known.__file__ = os.path.join(_HERE, name + ".py")
+        with open(known.__file__, "rb") as stream:
+            exec(compile(stream.read(), known.__file__, "exec"), known.__dict__)  # noqa: S102
+        sys.modules["hpcflow_" + name] = known
+    return known
+
+
+def _hdf5() -> Any:
+    return beside("hdf5_files")
+
+
+def execute(script: str, options: List[str]) -> None:
+    """Execute a script as a program."""
+    module = ModuleType("__main__")
+    module.__file__ = script
+    sys.modules["__main__"] = module
+    sys.argv = [script, *options]
+    try:
+        _run_module(script, module)
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            raise
 
 
 def _inputs(stored: Values, path: str) -> Dict[str, Any]:
-    """The inputs by name; `p[a]` and `p[b]` become p = {"a": ..., "b": ...}."""
+    """The inputs of a file of encoded values, by name."""
     with open(path, encoding="utf-8") as stream:
         encoded = json.load(stream)
-    found: Dict[str, Any] = {}
     with stored as values:
-        for name, data in encoded.items():
-            parameter, bracket, label = name.partition("[")
-            if bracket:
-                found.setdefault(parameter, {})[label[:-1]] = values.decode(data)
-            else:
-                found[name] = values.decode(data)
+        return {name: values.decode(data) for name, data in encoded.items()}
+
+
+def _labelled(inputs: Dict[str, Any]) -> Dict[str, Any]:
+    """Inputs as arguments: `p[a]` and `p[b]` become p = {"a": ..., "b": ...}."""
+    found: Dict[str, Any] = {}
+    for name, value in inputs.items():
+        parameter, bracket, label = name.partition("[")
+        if bracket:
+            found.setdefault(parameter, {})[label[:-1]] = value
+        else:
+            found[name] = value
     return found
+
+
+_FUNCTIONS: Dict[str, Callable[..., Any]] = {}  # by script: it is executed once
 
 
 def _function(script: str, name: str) -> Callable[..., Any]:
     """The user's function, its script executed as a module of that name."""
+    if script in _FUNCTIONS:
+        return _FUNCTIONS[script]
     module = ModuleType(name)
     module.__file__ = script
     sys.modules[name] = module
-    with open(script, "rb") as stream:
-        code = compile(stream.read(), script, "exec")
-    exec(code, module.__dict__)  # noqa: S102 - it is what the user asked for
+    _run_module(script, module)
     function = module.__dict__.get(name)
     if not callable(function):
         others = [n for n, v in module.__dict__.items() if type(v) is type(_function)]
         found = f"; it has {', '.join(others)}" if others else ""
         raise CallError(f"{os.path.basename(script)} has no function {name!r}{found}")
+    _FUNCTIONS[script] = function
     return function  # type: ignore[no-any-return]
+
+
+def _run_module(script: str, module: ModuleType) -> None:
+    with open(script, "rb") as stream:
+        code = compile(stream.read(), script, "exec")
+    exec(code, module.__dict__)  # noqa: S102 - it is what the user asked for
 
 
 def _checked(name: str, result: Any, expected: List[str]) -> Dict[str, Any]:
@@ -147,16 +264,17 @@ def _leave_own_directory(script: str) -> None:
 
 def _without_own_frames(trace: Optional[TracebackType]) -> Optional[TracebackType]:
     """The traceback from the first frame on that is the user's."""
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace and os.path.dirname(trace.tb_frame.f_code.co_filename) == _HERE:
         trace = trace.tb_next
     return trace
 
 
-def _report(error: BaseException) -> None:
+def report(error: BaseException) -> None:
     """Show the user's part of the traceback; leave a line for the run's record."""
     with suppress(OSError, ValueError, AttributeError):  # it is closed, full or replaced
         sys.stdout.flush()  # so that what was printed before stands before
-    if isinstance(error, CallError) or type(error).__module__ == "jobstores.errors":
+    ours = type(error).__module__ in ("jobstores.errors", "hpcflow_hdf5_files")
+    if ours or isinstance(error, CallError):
         why = str(error)
         sys.stderr.write(why + "\n")
     else:
@@ -166,16 +284,31 @@ def _report(error: BaseException) -> None:
         traceback.print_exception(type(error), error, trace)
         why = "".join(traceback.format_exception_only(type(error), error)).strip()
         why = why.splitlines()[-1] if why else type(error).__name__
-    path = os.environ["HPCFLOW_OUTPUTS_JSON"]
+    path = os.environ["HPCFLOW_CALL_OUT"]
     # Where that fails, the log has the traceback.
     with suppress(OSError), open(path, "w", encoding="utf-8") as stream:
         json.dump({"$why": why[:500]}, stream)
 
 
+def convert(way: str, environment: Any) -> None:
+    """Turn the HDF5 data of a program that is not Python, before it or after it."""
+    stored = Values()
+    if way == "--inputs":
+        write_inputs(stored, environment, _formats(environment, "IN"))
+    else:
+        read_outputs(stored, environment, _formats(environment, "OUT"), {})
+
+
 if __name__ == "__main__":
-    _leave_own_directory(os.environ["HPCFLOW_SCRIPT"])
     try:
-        main(os.environ)
+        if sys.argv[1:2] in (["--inputs"], ["--outputs"]):
+            convert(sys.argv[1], os.environ)
+        else:
+            _leave_own_directory(os.environ["HPCFLOW_SCRIPT"])
+            if "HPCFLOW_SERVE" in os.environ:
+                beside("call_serve").serve(main, report)
+            else:
+                main(os.environ)
     except Exception as error:  # noqa: BLE001 - whatever the user's function raises
-        _report(error)
+        report(error)
         sys.exit(1)

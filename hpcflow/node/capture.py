@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any, Callable, Dict, List
 
@@ -84,6 +85,8 @@ def parse(kind: str, options: Dict[str, Any], data: bytes | bytearray) -> Any:
         ) from None
     if kind == "str":
         return values.encode(text)
+    if kind == "class":
+        return _encoded_already(text)
     try:
         if kind == "list":
             convert = _SCALARS[options.get("item_type", "str")]
@@ -100,6 +103,14 @@ def parse(kind: str, options: Dict[str, Any], data: bytes | bytearray) -> Any:
         raise ParseError(f"expected {kind}{item}, found {_shown(text)}") from None
     except KeyError as error:
         raise ParseError(f"the type {error.args[0]!r} is not known") from None
+
+
+def _encoded_already(text: str) -> Any:
+    """What a class made of a text, and wrote as it is stored."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ParseError(f"expected a stored value, found {_shown(text)}") from None
 
 
 def _split(text: str, options: Dict[str, Any]) -> List[str]:

@@ -62,6 +62,8 @@ class Finisher:
         Raises:
             Skip: its own script said to skip it.
         """
+        if run.aborted:
+            return self._left(run), ""
         called_back = run.log.take_mark()
         why = run.failure()
         if why:
@@ -69,6 +71,9 @@ class Finisher:
         made, why = self._made(run, self._said_of(run) if called_back else None)
         if why and not called_back:  # the mark may be late from another host, or refused
             made, why = self._made(run, self._said_of(run))
+        if not why and run.step.files is not None:
+            places, why = self._files(run)
+            made = {**made, **places}
         if why:
             return {}, why
         try:
@@ -97,8 +102,35 @@ class Finisher:
                 **{n: v for n, v in said.values.items() if n in run.step.outputs},
                 **made,
             }
-        missing = ", ".join(repr(name) for name in run.step.outputs if name not in made)
+        needed = [name for name in run.step.outputs if name not in run.optional]
+        missing = ", ".join(repr(name) for name in needed if name not in made)
         return made, f"output {missing} was not produced" if missing else ""
+
+    def _left(self, run: Run) -> Dict[str, Any]:
+        """The outputs and files of a run that the user has ended: what there is of them."""
+        run.log.take_mark()
+        out: Dict[str, Any] = {}
+        with suppress(ParseError):
+            out = run.outputs()
+        if run.step.files is not None:
+            out.update(self._files(run, partly=True)[0])
+        try:
+            return fitted(out, self._values_prefix, run.id, self._put)
+        except (ValueError, JobStoreError):
+            return {}
+
+    def _files(self, run: Run, *, partly: bool = False) -> Tuple[Dict[str, Any], str]:
+        """Where the files are that a run makes, and why it failed all the same."""
+        from hpcflow.node import files
+
+        found: List[Tuple[Dict[str, Any], str]] = []
+        try:
+            self._journal.persist(
+                lambda: found.append(files.settle(run.step, run.launch, self._port, partly))
+            )
+        except (OSError, JobStoreError) as error:
+            return {}, f"its files can't be kept: {error}"
+        return found[-1]
 
     def _said_of(self, run: Run) -> Said | None:
         """What the run's own script said of it by callbacks."""

@@ -4,37 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List
 
-from hpcflow.node.outputs import shortened
-from jobstores.references import resolve
+from hpcflow.node.shell import UnusableValueError
+from hpcflow.node.sources import (
+    REASON_BYTES,
+    ByRule,
+    Defer,
+    NotYet,
+    Skip,
+    Sources,
+    reason,
+)
 
 if TYPE_CHECKING:
     from hpcflow.node.manifest import Manifest, Step
+    from hpcflow.node.rules import StepRules
     from hpcflow.node.upstream import UpstreamRuns
     from jobstores.port import ObjectPort
     from jobstores.records import Record
 
-REASON_BYTES = 300
+__all__ = [
+    "REASON_BYTES",
+    "ByRule",
+    "Defer",
+    "Inputs",
+    "NotYet",
+    "Skip",
+    "reason",
+    "with_parts",
+]
 
 
-class Skip(Exception):  # noqa: N818 - an outcome, not an error
-    """The run will not be executed, for good; the message says why."""
+def with_parts(name: str, value: Any, parts: List[Dict[str, Any]], row: List[Any]) -> Any:
+    """An encoded input with values of the template put into it; null stays null.
 
+    Raises:
+        UnusableValueError: it has no such place.
+    """
+    from jobstores.value_parts import PartError, put
 
-class Defer(Exception):  # noqa: N818 - an outcome, not an error
-    """The run can't be executed in this attempt; another one may."""
-
-
-class NotYet(Exception):  # noqa: N818 - an outcome, not an error
-    """What the run needs is not there now; it is worth a little waiting."""
-
-
-def reason(step: Step, run: int, record: Record) -> str:
-    """Why a run that needs this one is skipped: the first cause, by its task."""
-    why = record.get("why") or f"exit status {record.get('exit')}"
-    if record["t"] == "skip":
-        return str(why)  # it names the first cause already
-    where = f"task {step.task_name!r}, element {step.element_of(run)}"
-    return shortened(f"{where} failed: {why}", REASON_BYTES)
+    for part in parts if value is not None else ():
+        given = part["value"] if part["from"] == "constant" else row[part["column"]]
+        for inner in given if part.get("optional") else [given]:
+            try:
+                value = put(value, part["path"], inner)
+            except PartError as error:
+                raise UnusableValueError(f"input {name!r}: {error}") from None
+    return value
 
 
 class Inputs:
@@ -43,18 +58,20 @@ class Inputs:
     def __init__(
         self, port: ObjectPort, manifest: Manifest, upstream: UpstreamRuns | None
     ) -> None:
-        self._port = port
-        self._steps = manifest.steps
-        self._upstream = upstream
+        self.sources = Sources(port, manifest, upstream)
+        self._rules: Dict[int, StepRules] = {}
 
     def of(self, step: Step, row: List[Any], outcomes: List[Record]) -> Dict[str, Any]:
         """The encoded inputs by name; `outcomes` are the row's earlier records.
 
         Raises:
             Skip, Defer, NotYet: they can't be had; the message says why.
+            UnusableValueError: the template puts a part where the value has no place.
         """
+        if step.rules:
+            self._rules_of(step).check(row, outcomes)
         for required in step.requires:
-            self._check(required, row, outcomes)
+            self.sources.check(required, row, outcomes)
         found = {}
         for name, source in step.inputs.items():
             kind = source["from"]
@@ -62,36 +79,17 @@ class Inputs:
                 found[name] = row[source["column"]]
             elif kind == "constant":
                 found[name] = source["value"]
-            elif kind == "step":
-                found[name] = self._made(source["step"], source["output"], row, outcomes)
             else:
-                found[name] = self._from_upstream(source, row)
+                found[name] = self.sources.value_of(source, row, outcomes)
+            if "parts" in source:
+                found[name] = with_parts(name, found[name], source["parts"], row)
         return found
 
-    def _check(self, index: int, row: List[Any], outcomes: List[Record]) -> bool:
-        """Whether an earlier step of the row succeeded; False if that does not matter."""
-        step, record = self._steps[index], outcomes[index]
-        if record.get("ok"):
-            return True
-        run = step.run(row)
-        if record["t"] == "defer" or record.get("int"):
-            raise Defer(record["why"])
-        if step.skip_downstream:
-            raise Skip(reason(step, run, record))
-        return False
+    def _rules_of(self, step: Step) -> StepRules:
+        """The rules of a step, ready to be tested; their module is loaded for them."""
+        key = id(step.rules)  # they differ between the turns of loops, and stay
+        if key not in self._rules:
+            from hpcflow.node.rules import StepRules
 
-    def _made(self, index: int, output: str, row: List[Any], outcomes: List[Record]) -> Any:
-        if not self._check(index, row, outcomes):
-            return None
-        out = outcomes[index]["out"]
-        if output not in out:
-            raise Skip(f"run {outcomes[index]['run']} made no output {output!r}")
-        return resolve(self._port, out[output])
-
-    def _from_upstream(self, source: Dict[str, Any], row: List[Any]) -> Any:
-        assert self._upstream is not None
-        place, output = row[source["column"]], source["output"]
-        if not source.get("group"):
-            upstream, item, run = place
-            return self._upstream.value(upstream, item, run, output)
-        return self._upstream.group(place, output)
+            self._rules[key] = StepRules(step.rules, self.sources)
+        return self._rules[key]

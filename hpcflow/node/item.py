@@ -23,6 +23,7 @@ from jobstores.errors import JobStoreError
 from jobstores.linked import open_records
 
 if TYPE_CHECKING:
+    from hpcflow.node.turns import Guards, Loops
     from hpcflow.node.upstream import UpstreamRuns
     from jobstores.attempts import Attempt
     from jobstores.port import ObjectPort
@@ -136,8 +137,10 @@ def _loop(
         Launcher(manifest, item.item, number),
         processes.Spawner(null_fd),
         None if limit is None else begun_at + limit,
+        _turns(port, manifest, upstream),
     )
     return ItemLoop(
+        port,
         attempt,
         journal,
         RowQueue(
@@ -165,6 +168,20 @@ def _upstream(port: ObjectPort, manifest: manifests.Manifest) -> UpstreamRuns | 
     from hpcflow.node.upstream import UpstreamRuns
 
     return UpstreamRuns(port, manifest)
+
+
+def _turns(
+    port: ObjectPort, manifest: manifests.Manifest, upstream: UpstreamRuns | None
+) -> Loops | Guards | None:
+    """What knows of the job's loops; its module loads only where there are any."""
+    if not manifest.loops and not manifest.guards:
+        return None
+    from hpcflow.node.turns import Guards, Loops
+
+    if manifest.guards:
+        assert upstream is not None
+        return Guards(upstream, manifest)
+    return Loops(port, manifest.loops)
 
 
 def _seconds(name: str, default: float) -> float:

@@ -22,21 +22,36 @@ Environment = Dict[bytes, bytes]
 class Launch:
     """One run, ready to be started. `files` are removed when it has ended."""
 
-    __slots__ = ("directory", "environment", "files", "outputs_file", "text")
+    __slots__ = (
+        "directory",
+        "environment",
+        "files",
+        "json_file",
+        "outputs_file",
+        "place",
+        "shell",
+        "text",
+    )
 
-    def __init__(self, text: str, environment: Environment, directory: str) -> None:
+    def __init__(
+        self, text: str, environment: Environment, directory: str, place: str = ""
+    ) -> None:
         self.text = text
         self.environment = environment
         self.directory = directory
+        self.place = place  # the directory, from that of all runs
         self.files: List[str] = []
-        self.outputs_file = ""
+        self.outputs_file = ""  # encoded outputs of a script, or why it failed
+        self.json_file = ""  # the JSON that a script writes itself
+        self.shell: List[str] = []  # the bash to take, and its options; [] for any
 
 
 class Launcher:
     """Prepares the runs of one attempt of an item."""
 
     def __init__(self, manifest: Manifest, item: int, attempt: int) -> None:
-        self._attempt = attempt
+        self._own = f"{manifest.submission}.{manifest.job}.{attempt}"
+        self._root = manifest.root
         self._execute = os.path.join(manifest.root, "execute")
         self._scratch = Scratch(manifest.root)
         self._made: set[str] = set()
@@ -69,8 +84,12 @@ class Launcher:
         inputs: Dict[str, Any],
         slot: int,
         log_path: str,
+        iteration: int = 0,
+        turns: str = "",
     ) -> Launch:
         """Everything about a run that its row, inputs and slot decide.
+
+        iteration, turns: which one of its element it is, and in which turn of each loop.
 
         Raises:
             UnusableValueError: an input can't be handed over as the step asks.
@@ -81,11 +100,23 @@ class Launcher:
             self._texts[step.index] = self._text(step)
         environment = dict(self._fixed[step.index])
         environment.update(self._run_environment(step, number, row, log_path))
-        launch = Launch(
-            self._texts[step.index], environment, self._directory(step, step.element(row))
-        )
+        if turns:
+            environment.update(_iteration_environment(step, row, iteration, turns))
+        place = self._place(step, row, iteration if turns else None)
+        directory = self._folder(f"{self._execute}/{place}" if place else self._execute)
+        launch = Launch(self._texts[step.index], environment, directory, place)
+        launch.shell = step.shell
+        if step.files is not None:
+            from hpcflow.node import files
+
+            inputs = files.bring(step, row, inputs, launch, self._root)
+            given = files.arguments(step, directory)
+            if given:
+                environment[b"HPCFLOW_FILES"] = to_json(given)
         if step.kind == "script":
-            self._hand_over(step, inputs, slot, launch)
+            from hpcflow.node.handover import hand_over
+
+            hand_over(step, inputs, slot, launch, self._scratch, _decoded)
         else:
             self._set_variables(step, inputs, slot, launch)
         return launch
@@ -108,14 +139,21 @@ class Launcher:
                 HPCFLOW_CALL=os.fsencode(f"{_HERE}/call.py"),
                 HPCFLOW_SCRIPT=script,
                 HPCFLOW_FUNCTION=step.function,
-                HPCFLOW_DATA_IN=step.data_in,
-                HPCFLOW_DATA_OUT=step.data_out,
+                HPCFLOW_DATA_IN=_word_or_json(step.data_in),
+                HPCFLOW_DATA_OUT=_word_or_json(step.data_out),
                 HPCFLOW_OUTPUTS="\n".join(step.outputs),
-                HPCFLOW_RUN_SCRIPT_NAME=name,
-                HPCFLOW_RUN_SCRIPT_NAME_NO_EXT=os.path.splitext(name)[0],
-                HPCFLOW_RUN_SCRIPT_DIR=directory,
-                HPCFLOW_RUN_SCRIPT_PATH=script,
             )
+            kind = "PROGRAM" if step.program else "SCRIPT"
+            more[f"HPCFLOW_RUN_{kind}_NAME"] = name
+            more[f"HPCFLOW_RUN_{kind}_NAME_NO_EXT"] = os.path.splitext(name)[0]
+            more[f"HPCFLOW_RUN_{kind}_DIR"] = directory
+            more[f"HPCFLOW_RUN_{kind}_PATH"] = script
+            if step.program and not os.access(script, os.X_OK):
+                os.chmod(script, 0o755)  # noqa: S103 - it is the user's own program
+            if step.returns != "outputs":
+                more["HPCFLOW_RETURNS"] = step.returns
+            if step.env_spec is not None:
+                more["HPCFLOW_ENV_SPEC"] = _word_or_json(step.env_spec)
         return {**self._item_environment, **_encoded(more)}
 
     def _run_environment(
@@ -141,18 +179,23 @@ class Launcher:
         with open(step.file, encoding="utf-8", errors="surrogateescape") as stream:
             return shell.step_text(stream.read(), step.file)
 
-    def _directory(self, step: Step, element: int) -> str:
-        if not step.directory:
-            return self._folder(self._execute)
-        parent = self._folder(f"{self._execute}/{step.task_name}")
-        return self._folder(
-            f"{parent}/e{element}/a{step.action}.{self._attempt}", keep=False
-        )
+    def _place(self, step: Step, row: List[Any], iteration: int | None) -> str:
+        """The directory of a run, from `execute/`; empty where it needs none of its own.
 
-    def _folder(self, path: str, keep: bool = True) -> str:
+        The runs of an element's iteration that have to do with command files share one;
+        no other attempt of the item, and no other job, ever works there.
+        """
+        if not step.directory:
+            return ""
+        own = self._own if step.files is not None else f"a{step.action}.{self._own}"
+        if iteration is not None:
+            own = f"i{iteration}/{own}"
+        return f"{step.task_name}/e{step.element(row)}/{own}"
+
+    def _folder(self, path: str) -> str:
         if path not in self._made:
             os.makedirs(path, exist_ok=True)
-            if keep:
+            if path == self._execute:
                 self._made.add(path)
         return path
 
@@ -161,7 +204,13 @@ class Launcher:
     ) -> None:
         decoded: Dict[str, Any] = {}
         texts: Environment = {}
+        if step.uses_classes:
+            from hpcflow.node.handover import hand_to_classes
+
+            hand_to_classes(step, inputs, slot, launch, self._scratch)
         for variable in step.variables:
+            if "kind" in variable:
+                continue  # its class makes the text
             texts[variable["name"].encode()] = self._variable(
                 step, variable, inputs, decoded
             )
@@ -193,19 +242,6 @@ class Launcher:
         if constant:
             self._constants[known] = text
         return text
-
-    def _hand_over(
-        self, step: Step, inputs: Dict[str, Any], slot: int, launch: Launch
-    ) -> None:
-        """Write a script's inputs; say where they are and where its outputs belong."""
-        data = inputs
-        if step.data_in == "json":
-            data = labelled({name: _decoded(name, value) for name, value in inputs.items()})
-        inputs_file = self._scratch.write(f"{slot}.in.json", _json(data))
-        launch.outputs_file = self._scratch.file(f"{slot}.out.json")
-        launch.files = [inputs_file, launch.outputs_file]
-        launch.environment[b"HPCFLOW_INPUTS_JSON"] = os.fsencode(inputs_file)
-        launch.environment[b"HPCFLOW_OUTPUTS_JSON"] = os.fsencode(launch.outputs_file)
 
 
 class Scratch:
@@ -258,18 +294,6 @@ class Scratch:
         raise AssertionError("the fallback is an absolute path")
 
 
-def labelled(inputs: Dict[str, Any]) -> Dict[str, Any]:
-    """Inputs as a function gets them: `p[a]` and `p[b]` become p = {a: ..., b: ...}."""
-    found: Dict[str, Any] = {}
-    for name, value in inputs.items():
-        parameter, bracket, label = name.partition("[")
-        if bracket:
-            found.setdefault(parameter, {})[label[:-1]] = value
-        else:
-            found[name] = value
-    return found
-
-
 def _decoded(name: str, data: Any) -> Any:
     if not isinstance(data, (list, dict)):
         return data
@@ -281,11 +305,26 @@ def _decoded(name: str, data: Any) -> Any:
         raise shell.UnusableValueError(f"input {name!r}: {error}") from error
 
 
-def _json(data: Dict[str, Any]) -> bytes:
-    try:
-        return to_json(data)
-    except (TypeError, ValueError) as error:
-        raise shell.UnusableValueError(f"the inputs can't be JSON: {error}") from error
+def _iteration_environment(
+    step: Step, row: List[Any], iteration: int, turns: str
+) -> Environment:
+    """What a run is told of the loops around it."""
+    first = step.run_base - step.iteration * step.num_actions - step.action
+    element_id = first + step.element(row) * step.run_stride
+    iteration_id = element_id + iteration * step.num_actions
+    return _encoded(
+        {
+            "HPCFLOW_RUN_ID": iteration_id + step.action,
+            "HPCFLOW_ELEMENT_ID": element_id,
+            "HPCFLOW_ELEMENT_ITER_ID": iteration_id,
+            "HPCFLOW_ELEMENT_ITER_IDX": iteration,
+            "HPCFLOW_ELEMENT_ITER_LOOP_IDX": turns,
+        }
+    )
+
+
+def _word_or_json(data: Any) -> str:
+    return data if isinstance(data, str) else to_json(data).decode()
 
 
 def _encoded(variables: Dict[str, Any]) -> Environment:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Dict, List, Tuple
 
 from hpcflow.node import processes
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from hpcflow.node.rows import RowQueue, RowState
     from hpcflow.node.starting import Slot, Starter
     from jobstores.attempts import Attempt
+    from jobstores.port import ObjectPort
     from jobstores.records import Record
 
 ANNOUNCE_AFTER_S = 1.0
 LOOK_EVERY_S = 1.0  # for a higher claim or a fence, before a run starts
+LOOK_FOR_ABORT_S = 2.0  # how often it is looked whether a run is to be aborted
 STEPS_AT_ONCE = 200  # of those that need no process, before the loop looks around
 TREE_LOOK_S = 0.05  # how often a tree that was told to stop is looked at
 # A scheduler signals all of a job's processes at once: when a run dies of a stop
@@ -51,6 +54,7 @@ class ItemLoop:
 
     def __init__(
         self,
+        port: ObjectPort,
         attempt: Attempt,
         journal: Journal,
         rows: RowQueue,
@@ -62,6 +66,7 @@ class ItemLoop:
         grace_s: float,
         drain_s: float,
     ) -> None:
+        self._port = port
         self._attempt = attempt
         self._journal = journal
         self._rows = rows
@@ -99,7 +104,7 @@ class ItemLoop:
             self._kill_running()
             for slot in self._slots:
                 slot.log.close()
-            self._starter.launcher.close()
+            self._starter.close()
         return self._stop
 
     def _leave_undone(self) -> None:
@@ -107,6 +112,7 @@ class ItemLoop:
         why = f"the job item was stopped by {processes.name_of(self._stop)} before it"
         begun = [slot.row for slot in self._slots if slot.row is not None]
         for row in (*begun, *self._rows.left()):
+            row.undecided = why
             step = self._starter.next_step(row)
             while step is not None:
                 self._record(row, give_up(step, row, why))
@@ -149,7 +155,14 @@ class ItemLoop:
                 slot.row = self._rows.next(now_s())
                 if slot.row is None:
                     return
-            step = self._starter.next_step(slot.row)
+            try:
+                step = self._starter.next_step(slot.row)
+            except (NotYet, JobStoreError) as reason:
+                if self._rows.put_back(slot.row, now_s()):
+                    slot.row = None
+                else:
+                    slot.row.undecided = str(reason)
+                continue
             if step is None:
                 slot.row = None
             else:
@@ -179,7 +192,7 @@ class ItemLoop:
 
     def _record(self, row: RowState, record: Record) -> None:
         self._journal.append(record)
-        row.outcomes.append(record)
+        row.take(record)
 
     # --- waiting ----------------------------------------------------------------------
 
@@ -202,6 +215,10 @@ class ItemLoop:
                 times.append(min(run.drain_until, run.settle_until or run.drain_until))
             elif not run.announced:
                 times.append(run.started_at + ANNOUNCE_AFTER_S)
+            if run.aborted:
+                times.append(min(max(run.kill_at, now_s()), now_s() + TREE_LOOK_S))
+            elif run.step.abortable:
+                times.append(run.look_at)
         if self._stop:
             times.append(min(self._kill_at, now_s() + TREE_LOOK_S))
         elif self._rows.waiting and any(slot.run is None for slot in self._slots):
@@ -259,8 +276,12 @@ class ItemLoop:
             if kill:
                 processes.kill_group(run.pid)
             ended_before = bool(run.ended_us)
+            if run.aborted and now >= run.kill_at:
+                processes.kill_group(run.pid)
             if not run.reap():
                 self._announce(run, now)
+                if run.step.abortable and now >= run.look_at:
+                    self._look_for_abort(run, now)
                 continue
             if not ended_before:
                 self._begin_draining(run, now)
@@ -273,6 +294,15 @@ class ItemLoop:
             self._journal.append(run.start_record())
             self._journal.sync()
 
+    def _look_for_abort(self, run: Run, now: float) -> None:
+        """End a run that the user wants to be ended."""
+        run.look_at = now + LOOK_FOR_ABORT_S
+        if run.aborted:
+            return
+        with suppress(JobStoreError):  # the heartbeat finds out if the storage is gone
+            if self._port.stat(f"aborts/{run.id}") is not None:
+                run.abort(now + self._grace_s)
+
     def _begin_draining(self, run: Run, now: float) -> None:
         run.drain_until = now + self._drain_s
         run.settle_until = now + STOP_LAG_S if run.died_of in processes.STOPPING else 0.0
@@ -282,6 +312,8 @@ class ItemLoop:
 
     def _settled(self, run: Run, now: float, killed: bool) -> bool:
         """Whether nothing more is expected of a run whose bash has ended."""
+        if run.aborted and not run.stopped_by:
+            return not processes.alive(run.pid)
         if run.stopped_by:
             return killed or not processes.alive(run.pid)
         if now < run.settle_until and not self._stop:
@@ -298,4 +330,4 @@ class ItemLoop:
         run.close()
         slot.run = None
         if slot.row is not None:
-            slot.row.outcomes.append(record)
+            slot.row.take(record)

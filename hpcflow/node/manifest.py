@@ -33,31 +33,61 @@ class Upstream:
         self.items: int = fields["items"]
 
 
+class Loop:
+    """A loop over the steps `first` to `last` of each row.
+
+    termination: None, or what a row fulfils that needs no further turn: a `condition` on
+    an `output` of a `step`, or on the part of it at `path`.
+    """
+
+    __slots__ = ("first", "iterations", "last", "name", "termination")
+
+    def __init__(self, fields: Dict[str, Any]) -> None:
+        self.name: str = fields["name"]
+        self.first: int = fields["first"]
+        self.last: int = fields["last"]
+        self.iterations: int = fields["iterations"]
+        self.termination: Dict[str, Any] | None = fields.get("termination")
+
+
 class Step:
     """What one step is for all rows; `file` is its bash, `script` its Python script."""
 
     __slots__ = (
+        "abortable",
         "action",
+        "around",
         "captures",
+        "combine",
         "data_in",
         "data_out",
         "directory",
         "element_column",
+        "env_spec",
         "environment",
         "file",
+        "files",
         "function",
         "index",
         "inputs",
+        "iteration",
         "kind",
+        "num_actions",
         "outputs",
+        "program",
         "requires",
+        "returns",
         "row_environment",
+        "rules",
         "run_base",
         "run_stride",
         "script",
+        "shell",
         "skip_downstream",
         "success_exit_codes",
         "task_name",
+        "turns",
+        "uses_classes",
         "variables",
     )
 
@@ -67,16 +97,32 @@ class Step:
         self.action: int = fields["action"]
         self.run_base: int = fields["run_base"]
         self.run_stride: int = fields["run_stride"]
+        self.num_actions: int = fields.get("num_actions", 1)
+        # The iteration in which the job executes it, where the row does not decide that;
+        # else the loops around it, outermost first: their index and iterations.
+        self.iteration: int = fields.get("iteration", 0)
+        self.turns: str = fields.get("turns", "")
+        self.around: List[Tuple[int, int]] = []
         self.element_column: int = fields["element_column"]
         self.inputs: Dict[str, Dict[str, Any]] = fields["inputs"]
         self.requires: List[int] = fields["requires"]
+        self.rules: List[Dict[str, Any]] = fields.get("rules", [])
         self.kind: str = fields["kind"]
         self.file = os.path.join(directory, fields["script_file"])
         self.script = os.path.join(directory, fields.get("script", f"script_{index}.py"))
         self.function: str = fields.get("function", "")
-        self.data_in: str = fields.get("data_in", "direct")
-        self.data_out: str = fields.get("data_out", "direct")
+        self.files: Dict[str, Any] | None = fields.get("files")
+        self.abortable: bool = fields.get("abortable", False)
+        self.program: bool = fields.get("program", False)
+        self.returns: str = fields.get("returns", "outputs")
+        # A format, or a map of them by input or output.
+        self.data_in: str | Dict[str, str] = fields.get("data_in", "direct")
+        self.data_out: str | Dict[str, str] = fields.get("data_out", "direct")
+        self.env_spec: Dict[str, Any] | None = fields.get("env_spec")
+        self.combine: int | None = fields.get("combine")
+        self.shell: List[str] = fields.get("shell", [])
         self.variables: List[Dict[str, Any]] = fields.get("variables", [])
+        self.uses_classes: bool = fields.get("uses_classes", False)
         self.captures: List[Dict[str, Any]] = fields.get("captures", [])
         self.outputs: List[str] = fields["outputs"]
         self.directory: bool = fields.get("directory", False)
@@ -84,6 +130,13 @@ class Step:
         self.skip_downstream: bool = fields.get("skip_downstream_on_failure", True)
         self.environment: Dict[str, str] = fields.get("environment", {})
         self.row_environment: Dict[str, int] = fields.get("row_environment", {})
+
+    def sources(self) -> Iterator[Dict[str, Any]]:
+        """Where its inputs, and what its rules look at, come from."""
+        yield from self.inputs.values()
+        for rule in self.rules:
+            if "source" in rule:
+                yield rule["source"]
 
     def element(self, row: Row) -> int:
         """The element that a row stands for in this step."""
@@ -105,9 +158,11 @@ class Manifest:
     __slots__ = (
         "concurrency",
         "directory",
+        "guards",
         "id_variables",
         "items",
         "job",
+        "loops",
         "root",
         "rows",
         "silence_s",
@@ -130,6 +185,12 @@ class Manifest:
         self.time_limit_s: float | None = fields.get("time_limit_s")
         self.upstream = [Upstream(u) for u in fields.get("upstream", [])]
         self.steps = [Step(k, directory, s) for k, s in enumerate(fields["steps"])]
+        # What decides whether a row is executed at all: see `node.turns.Guards`.
+        self.guards: List[Dict[str, Any]] = fields.get("guards", [])
+        self.loops = [Loop(loop) for loop in fields.get("loops", [])]
+        for index, loop in enumerate(self.loops):
+            for step in self.steps[loop.first : loop.last + 1]:
+                step.around.append((index, loop.iterations))
 
     def slice_of(self, item: int) -> Tuple[int, int]:
         """The first row of an item and the row after its last."""

@@ -25,9 +25,13 @@ def to_json(value: Any) -> bytes:
 
 
 def object_key(prefix: str, run: int, output: str) -> str:
-    """The key of a large output; letters outside the key grammar become `-HEX-`."""
-    name = "".join(c if c in _KEY_LETTERS else f"-{ord(c):x}-" for c in output)
-    return f"{prefix}/{run}.{name}"
+    """The key of a large output."""
+    return f"{prefix}/{run}.{key_part(output)}"
+
+
+def key_part(name: str) -> str:
+    """A name as part of a key; letters outside the key grammar become `-HEX-`."""
+    return "".join(c if c in _KEY_LETTERS else f"-{ord(c):x}-" for c in name)
 
 
 def fitted(outputs: Dict[str, Any], prefix: str, run: int, put: Put) -> Dict[str, Any]:

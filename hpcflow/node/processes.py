@@ -76,10 +76,11 @@ class Spawner:
             os.chdir(launch.directory)
             self._directory = launch.directory
         text = launch.text.encode("utf-8", "surrogateescape")
+        shell = [os.fsencode(word) for word in launch.shell or ["bash"]]
         try:
             return os.posix_spawn(
-                self._bash,
-                [b"bash", b"-c", text, b"hpcflow"],
+                launch.shell[0] if launch.shell else self._bash,
+                [*shell, b"-c", text, b"hpcflow"],
                 launch.environment,
                 file_actions=actions,
                 setpgroup=0,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, List
 from hpcflow.node import manifest as manifests
 
 if TYPE_CHECKING:
+    from hpcflow.node.manifest import Step
     from jobstores.records import Record
 
 FIRST_WAIT_S = 0.5
@@ -14,14 +15,55 @@ LONGEST_WAIT_S = 15.0
 
 
 class RowState:
-    """How far a row has come: the records of its steps up to now."""
+    """How far a row has come: the records of its steps up to now.
 
-    __slots__ = ("columns", "number", "outcomes")
+    at: the step whose turn it is. turns: of each loop of the job, its present turn.
+    executed: how many runs were; marks: how many there were when each loop's turn
+    began. settled: False while it has to be asked what is next: after a step in a job
+    with loops, and at the start in one with guards. undecided: why what is left can't be
+    decided; empty where it can.
+    """
 
-    def __init__(self, number: int, columns: List[Any]) -> None:
+    __slots__ = (
+        "at", "columns", "executed", "marks", "number", "outcomes", "settled", "turns",
+        "undecided",
+    )  # fmt: skip
+
+    def __init__(
+        self, number: int, columns: List[Any], loops: int = 0, guarded: bool = False
+    ) -> None:
         self.number = number
         self.columns = columns
+        self.at = 0
         self.outcomes: List[Record] = []
+        self.turns = [0] * loops
+        self.marks = [0] * loops
+        self.executed = 0
+        self.settled = not guarded
+        self.undecided = ""
+
+    def take(self, record: Record) -> None:
+        """Note what became of the step whose turn it is, and go on to the next one."""
+        if self.at < len(self.outcomes):
+            self.outcomes[self.at] = record
+        else:
+            self.outcomes.append(record)
+        self.at += 1
+        if self.turns:
+            self.executed += record["t"] == "end"
+            self.settled = False
+
+    def run(self, step: Step) -> int:
+        """The run that a step executes in the present turns."""
+        run = step.run(self.columns)
+        return run + self.iteration(step) * step.num_actions if step.around else run
+
+    def iteration(self, step: Step) -> int:
+        """The number of a step's iteration: its loops' turns, the outermost first."""
+        iteration = step.iteration
+        for loop, iterations in step.around:
+            iteration = iteration * iterations + self.turns[loop]
+        return iteration
 
 
 class RowQueue:
@@ -41,7 +83,7 @@ class RowQueue:
     ) -> None:
         first, last = manifest.slice_of(item)
         self._fresh: Iterator[RowState] = (
-            RowState(number, columns)
+            RowState(number, columns, len(manifest.loops), bool(manifest.guards))
             for number, columns in enumerate(manifests.rows(manifest, first, last), first)
         )
         self._exhausted = False

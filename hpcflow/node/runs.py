@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource  # noqa: F401 - os.wait4 does it too, perhaps when no file can be opened any more
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Dict, List, Set
@@ -14,8 +15,6 @@ from hpcflow.node.capture import Capture, ParseError
 from hpcflow.node.journal import microseconds, now_s
 from hpcflow.node.outputs import shortened
 from hpcflow.node.shell import UnusableValueError
-from jobstores import values
-from jobstores.errors import JobStoreError
 
 if TYPE_CHECKING:
     from hpcflow.node.launch import Launch
@@ -39,6 +38,9 @@ class Run:
         self.pid = 0
         self.captures: List[Capture] = []
         self.announced = False
+        self.aborted = False  # the user has ended it
+        self.look_at = 0.0  # when it is looked whether the user wants that
+        self.kill_at = 0.0
         self.stopped_by = 0  # the signal that ended the item while this was running
         self.passed_on: Set[int] = set()
         self.started_us = 0
@@ -82,6 +84,10 @@ class Run:
         pid, status, usage = os.wait4(self.pid, os.WNOHANG)
         if pid == 0:
             return False
+        self._note_end(status, usage)
+        return True
+
+    def _note_end(self, status: int, usage: Any) -> None:
         self.ended_us = microseconds()
         self.usage = usage
         if os.WIFSIGNALED(status):
@@ -89,7 +95,6 @@ class Run:
             self.exit = 128 + self.signal
         else:
             self.exit = os.WEXITSTATUS(status)
-        return True
 
     @property
     def draining(self) -> bool:
@@ -103,6 +108,12 @@ class Run:
         else:
             self.passed_on.add(number)
         processes.signal_group(self.pid, number)
+
+    def abort(self, kill_at: float) -> None:
+        """End its whole tree, as the user wants it; what is left at `kill_at` is killed."""
+        self.aborted = True
+        self.kill_at = kill_at
+        processes.signal_group(self.pid, signal.SIGTERM)
 
     def start_record(self) -> Record:
         """What says that it is running."""
@@ -135,15 +146,32 @@ class Run:
         Raises:
             ParseError: one is not what was declared.
         """
+        found = self._captured()
+        if self.launch.outputs_file:
+            from hpcflow.node.handover import left_outputs
+
+            found.update(left_outputs(self.step, self.launch))
+        return found
+
+    def _captured(self) -> Dict[str, Any]:
         found = {}
         for capture in self.captures:
+            if self._is_left_out(capture):
+                continue
             try:
                 found[capture.output] = capture.encoded()
             except ParseError as error:
                 raise ParseError(f"output {capture.output!r}: {error}") from None
-        if self.launch.outputs_file:
-            found.update(self._written_outputs())
         return found
+
+    @property
+    def optional(self) -> Set[str]:
+        """The outputs that rules of commands keep from being made."""
+        return {c.output for c in self.captures if self._is_left_out(c)}
+
+    def _is_left_out(self, capture: Capture) -> bool:
+        name: str = capture.spec.get("condition", "")
+        return bool(name) and not self.launch.environment[name.encode()]
 
     def told_why(self) -> str:
         """What a failing script's caller says of the failure; empty if nothing."""
@@ -155,30 +183,6 @@ class Run:
             return f": {written['$why']}"
         except (OSError, ValueError, TypeError, KeyError):
             return ""
-
-    def _written_outputs(self) -> Dict[str, Any]:
-        """What a script left in its outputs file: encoded, or the user's own JSON."""
-        try:
-            with open(self.launch.outputs_file, "rb") as stream:
-                written = json.loads(stream.read())
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            raise ParseError(f"the outputs are not JSON: {error}") from None
-        if not isinstance(written, dict):
-            raise ParseError(
-                "expected JSON that maps outputs to values, found a "
-                f"{type(written).__name__}"
-            )
-        unknown = [name for name in written if name not in self.step.outputs]
-        if unknown:
-            raise ParseError(f"output {unknown[0]!r} is not an output of this action")
-        if self.step.data_out == "direct":
-            return written
-        try:
-            return {name: values.encode(value, name) for name, value in written.items()}
-        except JobStoreError as error:
-            raise ParseError(str(error)) from error
 
     def end_record(
         self, out: Dict[str, Any], why: str, slot: int, *, interrupted: bool
@@ -201,6 +205,9 @@ class Run:
             record["why"] = shortened(why)
         if interrupted:
             record["int"] = True
+        if self.aborted and not why:
+            record["aborted"] = True
+            record["why"] = "aborted by the user"
         return record
 
     def show_captured(self) -> None:
@@ -225,19 +232,28 @@ class Run:
 
 
 def unstarted_record(run: int, why: str, slot: int, log_size: int) -> Record:
-    """The end of a run whose bash was never started."""
+    """The end of a run whose bash could not be started."""
+    return {
+        **needless_record(run, {}, slot, log_size),
+        "ok": False,
+        "exit": NOT_STARTED,
+        "why": shortened(why),
+    }
+
+
+def needless_record(run: int, out: Dict[str, Any], slot: int, log_size: int) -> Record:
+    """The end of a run whose outputs were there without it."""
     at = microseconds()
     return {
         "t": "end",
         "run": run,
         "start": at,
         "at": at,
-        "ok": False,
-        "exit": NOT_STARTED,
+        "ok": True,
+        "exit": 0,
         "mem": 0,
         "user": 0.0,
         "sys": 0.0,
-        "out": {},
+        "out": out,
         "log": [slot, log_size, log_size],
-        "why": shortened(why),
     }

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Dict, List
+from typing import TYPE_CHECKING, Dict, List, Tuple
 
-from hpcflow.node.inputs import Defer, NotYet, Skip
+from hpcflow.node.inputs import ByRule, Defer, NotYet, Skip
 from hpcflow.node.journal import microseconds
 from hpcflow.node.outputs import shortened
-from hpcflow.node.runs import Run, unstarted_record
+from hpcflow.node.runs import Run, needless_record, unstarted_record
 from hpcflow.node.shell import UnusableValueError
 
 if TYPE_CHECKING:
+    from hpcflow.node.combined import Combined
     from hpcflow.node.inputs import Inputs
-    from hpcflow.node.launch import Launcher
+    from hpcflow.node.launch import Launch, Launcher
     from hpcflow.node.log import Log
     from hpcflow.node.manifest import Step
     from hpcflow.node.processes import Spawner
     from hpcflow.node.rows import RowState
+    from hpcflow.node.turns import Guards, Loops
     from jobstores.records import Record
 
 LEAST_TIME_S = 5.0  # with less than this left of the time limit nothing starts
@@ -52,6 +54,7 @@ class Starter:
         launcher: Launcher,
         spawner: Spawner,
         end_at: float | None,
+        turns: Loops | Guards | None = None,
     ) -> None:
         self.launcher = launcher
         self._steps = steps
@@ -59,19 +62,27 @@ class Starter:
         self._inputs = inputs
         self._spawner = spawner
         self._end_at = end_at
+        self._turns = turns
+        self._combined: Combined | None = None
 
     def next_step(self, row: RowState) -> Step | None:
         """The step that is the row's turn; None where it is through.
 
         Steps that an earlier attempt has executed are passed over.
+
+        Raises:
+            NotYet, JobStoreError: what decides whether a loop goes on can't be read now.
         """
-        while len(row.outcomes) < len(self._steps):
-            step = self._steps[len(row.outcomes)]
-            accepted = self._accepted.get(step.run(row.columns))
+        while True:
+            if not row.settled and self._turns is not None:
+                self._turns.settle(row)
+            if row.at >= len(self._steps):
+                return None
+            step = self._steps[row.at]
+            accepted = self._accepted.get(row.run(step))
             if accepted is None:
                 return step
-            row.outcomes.append(accepted)
-        return None
+            row.take(accepted)
 
     def begin(self, step: Step, slot: Slot, row: RowState, now: float) -> Run | Record:
         """Start a row's run, or say, as its final record, why not.
@@ -79,18 +90,37 @@ class Starter:
         Raises:
             NotYet, JobStoreError: something it needs, or this host, is not ready now.
         """
-        run = step.run(row.columns)
+        run = row.run(step)
+        if row.undecided:
+            return _outcome("defer", run, row.undecided)
         if self._end_at is not None and now > self._end_at - LEAST_TIME_S:
             return _outcome("defer", run, "too little is left of the time limit")
+        if self._turns is not None:
+            step = self._turns.in_turn(step, row)
+        if step.files is not None and "given" in step.files:
+            from hpcflow.node import files
+
+            out = files.replaced(step, row.columns)
+            if out is not None:
+                return needless_record(run, out, slot.index, slot.log.size())
         try:
             inputs = self._inputs.of(step, row.columns, row.outcomes)
             launch = self.launcher.prepare(
-                step, row.number, row.columns, inputs, slot.index, slot.log.path
+                step,
+                row.number,
+                row.columns,
+                inputs,
+                slot.index,
+                slot.log.path,
+                *self._turn_of(step, row),
             )
-            started = Run(run, step, launch, slot.log)
+            started = self._run(run, step, launch, slot)
             started.start(self._spawner)
         except Skip as outcome:
-            return _outcome("skip", run, str(outcome))
+            record = _outcome("skip", run, str(outcome))
+            if isinstance(outcome, ByRule):
+                record["rule"] = True
+            return record
         except Defer as outcome:
             return _outcome("defer", run, str(outcome))
         except UnusableValueError as error:
@@ -102,10 +132,31 @@ class Starter:
             return unstarted_record(run, why, slot.index, slot.log.size())
         return started
 
+    def _turn_of(self, step: Step, row: RowState) -> Tuple[int, str]:
+        """The iteration of a step, and the turns of its loops as text."""
+        if step.turns or self._turns is None:
+            return step.iteration, step.turns
+        return self._turns.turns_of(step, row)
+
+    def _run(self, run: int, step: Step, launch: Launch, slot: Slot) -> Run:
+        if step.combine is None:
+            return Run(run, step, launch, slot.log)
+        if self._combined is None:
+            from hpcflow.node.combined import Combined
+
+            self._combined = Combined()
+        return self._combined.run(run, step, launch, slot.log, slot.index)
+
+    def close(self) -> None:
+        """End and remove what runs needed on the side."""
+        if self._combined is not None:
+            self._combined.close()
+        self.launcher.close()
+
 
 def give_up(step: Step, row: RowState, why: str) -> Record:
     """The record of a run that has waited long enough for what it needs."""
-    return _outcome("defer", step.run(row.columns), why)
+    return _outcome("defer", row.run(step), why)
 
 
 def _outcome(kind: str, run: int, why: str) -> Record:

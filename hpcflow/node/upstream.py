@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence, Tuple
 
 from hpcflow.node import manifest as manifests
-from hpcflow.node.inputs import REASON_BYTES, Defer, NotYet, Skip, reason
 from hpcflow.node.outputs import shortened
+from hpcflow.node.sources import (
+    REASON_BYTES,
+    ByRule,
+    Defer,
+    NotYet,
+    Skip,
+    left_out,
+    outputs_of,
+    reason,
+)
 from hpcflow.node.upstream_items import UpstreamItems
 from jobstores.errors import CorruptError, NotFoundError
 from jobstores.references import resolve
 
 if TYPE_CHECKING:
+    from hpcflow.node.sources import Tolerance
     from jobstores.port import ObjectPort
     from jobstores.records import Record
 
@@ -26,11 +36,11 @@ class UpstreamRuns:
         self._port = port
         self._manifest = manifest
         wanted = frozenset(
-            source["output"]
+            output
             for step in manifest.steps
-            for source in step.inputs.values()
-            if source["from"] == "upstream"
-        )
+            for source in step.sources()
+            for output in outputs_of(source)
+        ).union(guard["output"] for guard in manifest.guards)
         jobs = [(other.submission, other.job) for other in manifest.upstream]
         self._items = UpstreamItems(port, jobs, wanted)
         self._jobs: Dict[int, manifests.Manifest] = {}
@@ -39,18 +49,47 @@ class UpstreamRuns:
         """From now on, read an item again before it is said to lack a run."""
         self._items.refresh()
 
-    def group(self, places: Sequence[List[int]], output: str) -> List[Any]:
+    def expect(self, places: Sequence[List[int]]) -> None:
+        """Read the items of `[U, ITEM, RUN]` each together."""
+        self._items.expect([(u, i, range(run, run + 1)) for u, i, run in places])
+
+    def group(
+        self,
+        places: Sequence[List[int]],
+        output: str,
+        tolerance: Tolerance | None = None,
+    ) -> List[Any]:
         """The outputs of many runs: of `[U, ITEM, FIRST_RUN, STEP, COUNT]` each.
+
+        tolerance: takes note of those that failed, whose outputs are None.
 
         Raises:
             Skip, Defer, NotYet: one of them can't be had, see `value`.
         """
-        found = []
+        found: List[Any] = []
         for part in _parts(places):
             needs = [(u, i, range(r, r + s * n, s)) for u, i, r, s, n in part]
             self._items.expect(needs)
-            found += [self.value(u, i, run, output) for u, i, runs in needs for run in runs]
+            found += [
+                self._member(u, i, run, output, tolerance)
+                for u, i, runs in needs
+                for run in runs
+            ]
         return found
+
+    def _member(
+        self, upstream: int, item: int, run: int, output: str, tolerance: Tolerance | None
+    ) -> Any:
+        if tolerance is not None:
+            tolerance.asked += 1
+        try:
+            return self.value(upstream, item, run, output)
+        except Skip as outcome:
+            if tolerance is not None:
+                tolerance.failed.append(str(outcome))
+            elif not (isinstance(outcome, ByRule) and outcome.lenient):
+                raise
+            return None
 
     def value(self, upstream: int, item: int, run: int, output: str) -> Any:
         """The encoded output of a run; None where it failed but nothing is skipped for it.
@@ -68,12 +107,42 @@ class UpstreamRuns:
         if failure is not None:
             return self._despite(upstream, run, failure)
         if runs.knows(run):
-            raise Skip(f"run {run} made no output {output!r}")
+            step = self._step_of(upstream, run)
+            if step is None:
+                raise Skip(f"run {run} made no output {output!r}")
+            raise left_out(run, output, step)
         if runs.fenced:
             raise Defer(
                 f"run {run} was left undone by item {item} of {self._name(upstream)}"
             )
         raise NotYet(f"run {run} of {self._name(upstream)} is not decided")
+
+    def last(self, places: Sequence[List[int]], output: str) -> Any:
+        """The output of the last executed of some runs, see `last_run` and `value`."""
+        found = self.last_run(places)
+        if found is None:
+            raise Skip("no iteration of what makes an input was executed")
+        return self.value(*found, output)
+
+    def last_run(self, places: Sequence[List[int]]) -> Tuple[int, int, int] | None:
+        """The job, item and run of the last executed of some runs; None where none was.
+
+        places: `[U, ITEM, FIRST_RUN, STEP, COUNT]` each, of which the first run that has
+        a record counts.
+
+        Raises:
+            Defer, NotYet: that is not decided.
+        """
+        for upstream, item, first, step, count in places:
+            runs = self._items.of(upstream, item, first)
+            for run in range(first, first + step * count, step):
+                if runs.knows(run):
+                    return upstream, item, run
+            if runs.fenced:
+                raise Defer(f"item {item} of {self._name(upstream)} was given up")
+            if not runs.through:
+                raise NotYet(f"item {item} of {self._name(upstream)} has not ended")
+        return None
 
     def _name(self, upstream: int) -> str:
         other = self._manifest.upstream[upstream]
@@ -94,6 +163,8 @@ class UpstreamRuns:
         step = self._step_of(upstream, run)
         if step is None:
             raise Skip(shortened(f"run {run} failed: {failure.get('why')}", REASON_BYTES))
+        if failure.get("rule"):
+            raise ByRule(reason(step, run, failure), lenient=not step.skip_downstream)
         if step.skip_downstream:
             raise Skip(reason(step, run, failure))
         return None
@@ -110,7 +181,8 @@ class UpstreamRuns:
         fitting = [
             step
             for step in steps
-            if step.run_base <= run and (run - step.run_base) % step.run_stride == 0
+            if step.run_base <= run
+            and (run - step.run_base) % step.run_stride % step.num_actions == 0
         ]
         return max(fitting, key=lambda step: step.run_base, default=None)
 

@@ -29,16 +29,22 @@ Key = Tuple[int, int]  # of a job in the manifest's list, and its item
 class ItemRuns:
     """What one item's runs came to: values of the wanted outputs, and failures.
 
-    asked_at: the round in which it was read. fenced: nothing more will come.
+    asked_at: the round in which it was read. fenced: nothing more will come. through:
+    its own record says that it did all that it had to, or said of each run why not.
     """
 
-    __slots__ = ("asked_at", "failures", "fenced", "size", "values")
+    __slots__ = ("asked_at", "failures", "fenced", "size", "through", "values")
 
     def __init__(
         self, decision: Decision | None, wanted: frozenset[str], asked_at: int
     ) -> None:
         self.asked_at = asked_at
         self.fenced = decision is not None and decision.tombstone
+        self.through = (
+            decision is not None
+            and decision.closed
+            and (decision.why == "done" or (decision.why or "").startswith("signal "))
+        )
         self.values: Dict[str, Dict[int, Any]] = {name: {} for name in wanted}
         self.failures: Dict[int, Record] = {}
         records = {} if decision is None else decision.records

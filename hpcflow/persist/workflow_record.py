@@ -2,11 +2,16 @@
 
 * `info`, which every commit repeats and `show` reads alone: name, id, and per
   task its size, ids and names of inputs and outputs; later the submissions.
-* the document `model`: schemas, environments, resources, the template's text.
+* the document `model`: schemas, environments, resources, the template's text; and
+  `file_0`, `file_1`, ...: the files that the user gave.
 * per task T and input I, one-column tables below `inputs/T/I/`: `values` and
   `index` (an input from values), or `elements` (an input from a task), and
-  `offsets` for groups; per action A with more than one set of resources,
+  `offsets` for groups; or `part` and `row` (an input of several origins), and those of
+  origin K below `from_K/`; `part_K_values`, `part_K_index` and `part_K_offsets` of what is
+  put into the input's values; `repeats/T/index` and `repeats/T/seeds_A`; per action A with more than one set of resources,
   `resources/T/A/index`. They are of different lengths, hence tables of their own.
+* loops: in `info` their names, ranges of tasks and numbers of iterations, in `model`
+  the rest (see `loop_records`).
 """
 
 from __future__ import annotations
@@ -19,9 +24,13 @@ import numpy as np
 
 from hpcflow.model.workflow import (
     ElementSet,
+    FromSeveral,
     FromTask,
     FromValues,
+    GivenFile,
+    Indices,
     InputColumn,
+    Part,
     ResourceColumn,
     Task,
     ValueTable,
@@ -35,9 +44,13 @@ from hpcflow.persist.documents import (
     schema_from_json,
     schema_to_json,
 )
+from hpcflow.persist.loop_records import loops_from_json, loops_to_json
 from jobstores.workflow_store import IdRange, WorkflowStore
 
 if TYPE_CHECKING:
+    from hpcflow.model.loops import Loop
+    from collections.abc import Sequence
+
     from jobstores.generations import Base
 
 FORMAT = 1
@@ -60,7 +73,8 @@ def encode_workflow(
 ) -> WorkflowRecord:
     """Lay a new workflow out for its store. `created` is UTC, ISO 8601."""
     tables: Tables = {}
-    task_documents = [_encode_task(task, tables) for task in workflow.tasks]
+    files: dict[str, bytes] = {}
+    task_documents = [_encode_task(task, tables, files) for task in workflow.tasks]
     model = {
         "format": FORMAT,
         "template_path": workflow.template_path,
@@ -69,6 +83,8 @@ def encode_workflow(
         "environments": [environment_to_json(e) for e in workflow.environments.values()],
         "tasks": task_documents,
     }
+    if workflow.loops:
+        model["loops"] = loops_to_json(workflow.loops, tables)
     info = {
         "format": FORMAT,
         "name": workflow.name,
@@ -79,11 +95,13 @@ def encode_workflow(
         "tasks": [_task_info(task) for task in workflow.tasks],
         "submissions": [],
     }
+    if workflow.loops:
+        info["loops"] = [[o.name, o.first, o.last, o.iterations] for o in workflow.loops]
     ranges = tuple(
         IdRange(str(task.index), task.run_base, task.num_runs, _outputs(task))
         for task in workflow.tasks
     )
-    return WorkflowRecord(info, {"model": json.dumps(model).encode()}, tables, ranges)
+    return WorkflowRecord(info, {"model": json.dumps(model).encode(), **files}, tables, ranges)
 
 
 def _outputs(task: Task) -> tuple[str, ...]:
@@ -103,13 +121,40 @@ def _task_info(task: Task) -> dict[str, Any]:
     }
 
 
-def _encode_task(task: Task, tables: Tables) -> dict[str, Any]:
+def _encode_set(one: ElementSet, documents: dict[str, bytes]) -> list[Any]:
+    """An element set; the files that it gives become documents, each content once."""
+    described: list[Any] = [one.first, one.count, list(one.groups)]
+    files = []
+    names = {content: name for name, content in documents.items()}
+    for file in one.files:
+        document: dict[str, Any] = {"label": file.label, "name": file.name}
+        if file.content is None:
+            document["path"] = file.path
+        else:
+            name = names.setdefault(file.content, f"file_{len(names)}")
+            documents[name] = file.content
+            document["document"] = name
+        files.append(document)
+    return [*described, files] if files else described
+
+
+def _encode_task(
+    task: Task, tables: Tables, documents: dict[str, bytes]
+) -> dict[str, Any]:
     inputs = []
     for position, (name, column) in enumerate(task.inputs.items()):
         document, columns = _encode_input(column)
         for part, data in columns.items():
-            tables[f"inputs/{task.index}/{position}/{part}"] = {part: data}
+            name_of_column = part.rsplit("/", 1)[-1]
+            tables[f"inputs/{task.index}/{position}/{part}"] = {name_of_column: data}
+        parts = task.parts.get(name, ())
+        if parts:
+            document["parts"] = [
+                _encode_part(part, f"inputs/{task.index}/{position}/part_{k}", tables)
+                for k, part in enumerate(parts)
+            ]
         inputs.append({"name": name, **document})
+    _encode_repeats(task, tables)
     resources = []
     for action, uses in enumerate(task.resources):
         resources.append([resources_to_json(r) for r in uses.table])
@@ -122,8 +167,22 @@ def _encode_task(task: Task, tables: Tables) -> dict[str, Any]:
         "schema": schema_to_json(task.schema),
         "inputs": inputs,
         "resources": resources,
-        "element_sets": [[s.first, s.count, list(s.groups)] for s in task.element_sets],
+        "element_sets": [_encode_set(one, documents) for one in task.element_sets],
     }
+
+
+def _encode_part(part: Part, prefix: str, tables: Tables) -> dict[str, Any]:
+    document, columns = _encode_input(part.column)
+    for name, data in columns.items():
+        tables[f"{prefix}_{name}"] = {name: data}
+    return {"path": list(part.path), "kind": document["kind"]}
+
+
+def _encode_repeats(task: Task, tables: Tables) -> None:
+    if task.repeat is not None:
+        tables[f"repeats/{task.index}/index"] = {"index": ("int", task.repeat)}
+    for action, seeds in enumerate(task.seeds if task.seeds is not None else ()):
+        tables[f"repeats/{task.index}/seeds_{action}"] = {"seeds": ("int", seeds)}
 
 
 def _encode_input(column: InputColumn) -> tuple[dict[str, Any], dict[str, tuple[str, Any]]]:
@@ -133,6 +192,14 @@ def _encode_input(column: InputColumn) -> tuple[dict[str, Any], dict[str, tuple[
     if isinstance(column, FromTask):
         columns["elements"] = ("int", column.elements)
         return {"from": "task", "task": column.task, "output": column.output}, columns
+    if isinstance(column, FromSeveral):
+        columns |= {"part": ("int", column.part), "row": ("int", column.row)}
+        documents = []
+        for number, part in enumerate(column.parts):
+            document, inner = _encode_input(part)
+            documents.append(document)
+            columns |= {f"from_{number}/{name}": data for name, data in inner.items()}
+        return {"from": "several", "origins": documents}, columns
     columns["values"] = (column.table.kind, column.table.data)
     columns["index"] = ("int", column.index)
     return {"from": "values", "kind": column.table.kind}, columns
@@ -161,11 +228,17 @@ class WorkflowReader:
             name=info["name"],
             doc=info["doc"],
             tasks=tuple(self.task(t) for t in range(len(info["tasks"]))),
-            environments={e.name: e for e in environments},
+            environments={e.key: e for e in environments},
             template_source=self.model["template_source"],
             template_path=self.model["template_path"],
             seeds=self.model["seeds"],
+            loops=self.loops(),
         )
+
+    def loops(self) -> tuple[Loop, ...]:
+        """The loops, their columns read."""
+        documents = self.model.get("loops", ())
+        return loops_from_json(documents, self._base.tables, self._column)
 
     def task(self, index: int) -> Task:
         """One task, its columns read."""
@@ -185,24 +258,80 @@ class WorkflowReader:
                 for a in range(len(document["resources"]))
             ),
             element_sets=tuple(
-                ElementSet(first, count, tuple(groups))
-                for first, count, groups in document["element_sets"]
+                ElementSet(first, count, tuple(groups), self._given_files(*files))
+                for first, count, groups, *files in document["element_sets"]
             ),
             max_iterations=info["max_iterations"],
+            parts={
+                name: parts
+                for position, name in enumerate(names)
+                if (parts := self.parts(index, position))
+            },
+            repeat=self._repeats(index),
+            seeds=self._seeds(index, info["actions"]),
         )
+
+    def parts(self, task: int, position: int) -> tuple[Part, ...]:
+        """What is put into the values of one input of one task."""
+        document = self.model["tasks"][task]["inputs"][position]
+        found = []
+        for number, part in enumerate(document.get("parts", ())):
+            prefix = f"inputs/{task}/{position}/part_{number}"
+            columns = {
+                name: self._store.column(self._base, f"{prefix}_{name}", name)
+                for name in ("values", "index", "offsets")
+                if f"{prefix}_{name}" in self._base.tables
+            }
+            table = ValueTable(part["kind"], columns["values"])
+            column = FromValues(table, columns["index"], columns.get("offsets"))
+            found.append(Part(tuple(part["path"]), column))
+        return tuple(found)
+
+    def _repeats(self, task: int) -> Indices | None:
+        if f"repeats/{task}/index" not in self._base.tables:
+            return None
+        index: Indices = self._column(f"repeats/{task}", "index")
+        return index
+
+    def _seeds(self, task: int, num_actions: int) -> Indices | None:
+        if f"repeats/{task}/seeds_0" not in self._base.tables:
+            return None
+        tables = [f"repeats/{task}/seeds_{action}" for action in range(num_actions)]
+        return np.stack([self._store.column(self._base, t, "seeds") for t in tables])
 
     def input(self, task: int, position: int) -> InputColumn:
         """One input of one task: how each element gets it."""
         document = self.model["tasks"][task]["inputs"][position]
-        prefix = f"inputs/{task}/{position}"
+        return self._input(document, f"inputs/{task}/{position}")
+
+    def _input(self, document: dict[str, Any], prefix: str) -> InputColumn:
         grouped = f"{prefix}/offsets" in self._base.tables
         offsets = self._column(prefix, "offsets") if grouped else None
         if document["from"] == "task":
             elements = self._column(prefix, "elements")
             return FromTask(document["task"], document["output"], elements, offsets)
+        if document["from"] == "several":
+            parts = tuple(
+                self._input(part, f"{prefix}/from_{number}")
+                for number, part in enumerate(document["origins"])
+            )
+            part, row = self._column(prefix, "part"), self._column(prefix, "row")
+            return FromSeveral(parts, part, row, offsets)
         data = self._column(prefix, "values")
         index = self._column(prefix, "index")
         return FromValues(ValueTable(document["kind"], data), index, offsets)
+
+    def _given_files(self, files: Sequence[dict[str, Any]] = ()) -> tuple[GivenFile, ...]:
+        return tuple(
+            GivenFile(file["label"], file["name"], None, file["path"])
+            if "path" in file
+            else GivenFile(
+                file["label"],
+                file["name"],
+                self._store.document(self._base, file["document"]),
+            )
+            for file in files
+        )
 
     def _resources(self, task: int, action: int, num_elements: int) -> ResourceColumn:
         table = tuple(

@@ -26,7 +26,7 @@ class Phase(Enum):
 
     MADE = "made"  # nothing was submitted
     ACTIVE = "active"  # jobs wait or run
-    DONE = "done"  # every run succeeded
+    DONE = "done"  # every run succeeded, or was skipped by a rule or by its own script
     ENDED = "ended"  # nothing goes on, and not every run succeeded
     STOPPED = "stopped"  # a submission was cut off: `submit` goes on
 
@@ -84,6 +84,7 @@ class Failure:
     item: int
     attempt: int
     log: LogSlice | None
+    iteration: int = 0  # of its element; see `hpcflow.model.loops`
 
 
 @dataclass(frozen=True, slots=True, repr=False)

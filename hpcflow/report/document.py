@@ -66,6 +66,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "task": failure.task,
         "element": failure.element if failure.element >= 0 else None,
         "action": failure.action if failure.action >= 0 else None,
+        **({"iteration": failure.iteration} if failure.iteration else {}),
         "state": _word(failure.state),
         "exit": failure.exit,
         "why": failure.why,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jobstores.generations import Base
     from jobstores.workflow_store import WorkflowStore
 
-_NOT_WELL = (RunState.FAILED, RunState.LOST, RunState.CANCELLED, RunState.ABORTED)
+_NOT_WELL = (RunState.FAILED, RunState.LOST, RunState.CANCELLED)
 
 
 def folded_failures(
@@ -75,6 +75,7 @@ def _failure(base: Base, path: str, state: RunState, row: dict[str, Any]) -> Fai
         run=run,
         task=task["name"],
         element=rest // task["max_iterations"],
+        iteration=rest % task["max_iterations"],
         action=action,
         state=state,
         exit=int(row["exit"]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.report.data import (
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from schedulers.port import Scheduler
 
 MAX_FAILURES = 50
-_NOT_WELL = (RunState.FAILED, RunState.LOST, RunState.CANCELLED, RunState.ABORTED)
+_NOT_WELL = (RunState.FAILED, RunState.LOST, RunState.CANCELLED)
 
 
 def read_status(
@@ -66,12 +67,14 @@ def read_status(
     requeued = {i for i in view.tail if segment_key(*i, 0) in view.base.consumed}
     if requeued:  # their tail says all anew, the folded records included
         count.take_back(folded_states(store, view.base, requeued))
+    folded_runs = count.known_runs()
     cancelled = {job.submission for job in jobs if job.cancelled}
     for item, decision in view.tail.items():
         if decision is not None:
             count.add_item(item, decision, cancelled=item.submission in cancelled)
     for job in jobs:
         count.add_job(job)
+    count.leave_out(folded_runs)
     failures = count.failures
     folded = sum(count.folded[state] for state in _NOT_WELL)
     if folded and len(failures) < max_failures:
@@ -109,11 +112,16 @@ class _Count:
             for t in range(len(self._info))
         ]
         self.folded = sum(self.counts, Counter())
+        self._not_needed: Counter[int] = Counter()  # runs by task, see `_drop`
         self.failures: list[Failure] = []
 
     def task_of(self, run: int) -> int:
         """The task that a run belongs to."""
         return bisect_right(self._bases, run) - 1
+
+    def known_runs(self) -> list[int]:
+        """By task, how many runs are counted as anything but pending."""
+        return [c.total() - c[RunState.PENDING] for c in self.counts]
 
     def _move(self, task: int, old: RunState, new: RunState, runs: int = 1) -> None:
         self.counts[task][old] -= runs
@@ -143,11 +151,15 @@ class _Count:
             return
         for item in range(job.num_items):
             if self._is_folded(job, item):
+                self._drop(self._in_loops(job, item))
                 continue
             key = Item(job.submission, job.record["index"], item)
             decision = self._tail.get(key)
             undone = self._undone(job, item, decision)
             gone = item_is_gone(job, item, decision)
+            if item in job.closed:
+                loops = self._in_loops(job, item)
+                self._drop(Counter({task: undone.pop(task) for task in loops}))
             state = self._state_of_undone(job, item, gone=gone)
             for task, runs in undone.items():
                 self._move(task, RunState.PENDING, state, runs)
@@ -166,12 +178,33 @@ class _Count:
         rows, items = job.record["rows"], job.num_items
         in_item = (item + 1) * rows // items - item * rows // items
         undone: Counter[int] = Counter()
-        for task, _ in job.record["steps"]:
-            undone[task] += in_item
+        turns = job.record.get("turns") or repeat(1)
+        for (task, _), count in zip(job.record["steps"], turns, strict=False):
+            undone[task] += in_item * count
         if decision is not None:
             for run in (*decision.records, *decision.running):
                 undone[self.task_of(run)] -= 1
         return undone
+
+    def _in_loops(self, job: JobView, item: int) -> Counter[int]:
+        """How many runs of tasks in loops an item may have, by task."""
+        if "turns" not in job.record:
+            return Counter()
+        return Counter(
+            {
+                task: count
+                for task, count in self._undone(job, item, None).items()
+                if self._info[task]["max_iterations"] > 1
+            }
+        )
+
+    def _drop(self, runs: Counter[int]) -> None:
+        """Of a closed item's runs in loops, those without a record are not needed.
+
+        Its loops ended early: each iteration that was begun has left its records.
+        """
+        for task, count in runs.items():
+            self._not_needed[task] += count
 
     @staticmethod
     def _state_of_undone(job: JobView, item: int, *, gone: bool) -> RunState:
@@ -227,6 +260,7 @@ class _Count:
                 run=run,
                 task=info["name"],
                 element=rest // info["max_iterations"],
+                iteration=rest % info["max_iterations"],
                 action=action,
                 state=state,
                 exit=record.get("exit"),
@@ -241,16 +275,26 @@ class _Count:
             )
         )
 
+    def leave_out(self, folded: list[int]) -> None:
+        """Take the runs that are not needed out of what is pending.
+
+        folded: by task, the runs that the base knows the outcome of.
+        """
+        for task, count in self._not_needed.items():
+            self._not_needed[task] = count - folded[task]
+            self.counts[task][RunState.PENDING] -= count - folded[task]
+
     def tasks(self) -> tuple[TaskStatus, ...]:
         """The counts, by task, without zeros."""
         return tuple(
             TaskStatus(
                 name=info["name"],
                 elements=info["elements"],
-                runs=info["elements"] * info["max_iterations"] * info["actions"],
+                runs=info["elements"] * info["max_iterations"] * info["actions"]
+                - self._not_needed[task],
                 counts={state: n for state, n in sorted(counts.items()) if n},
             )
-            for info, counts in zip(self._info, self.counts, strict=True)
+            for task, (info, counts) in enumerate(zip(self._info, self.counts, strict=True))
         )
 
 
@@ -262,7 +306,10 @@ def _phase(count: _Count, jobs: list[JobView]) -> Phase:
         return Phase.ACTIVE
     if any(job.id is None for job in jobs):
         return Phase.STOPPED
-    return Phase.DONE if total[RunState.SUCCEEDED] == total.total() else Phase.ENDED
+    # A skipped run without a failed one is no fault: a rule, or its own script, said so.
+    # An aborted one has ended as its user wanted.
+    well = sum(total[s] for s in (RunState.SUCCEEDED, RunState.SKIPPED, RunState.ABORTED))
+    return Phase.DONE if well == total.total() else Phase.ENDED
 
 
 def _job_status(job: JobView) -> JobStatus:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcflow.errors import NoSuchPartError
-from hpcflow.model.workflow import FromTask, FromValues, InputColumn
+from hpcflow.model.workflow import FromSeveral, FromTask, FromValues, InputColumn, Part
 from hpcflow.persist.workflow_record import WorkflowReader
 from jobstores import references, values
 from jobstores.columns import read_column
+from jobstores.value_parts import PartError, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hpcflow.model.loops import Loop
     from jobstores.view import View
     from jobstores.workflow_store import WorkflowStore
 
@@ -127,17 +130,63 @@ class ResultsReader:
             columns=columns,
         )
 
+    def input_column(self, task: int, name: str) -> InputColumn:
+        """Where a task's elements get an input from, in their first iteration."""
+        names = self._base.info["tasks"][task]["inputs"]
+        return self._reader.input(task, names.index(name))
+
+    def loops(self) -> tuple[Loop, ...]:
+        """The workflow's loops."""
+        return self._reader.loops()
+
+    def iteration_count(self, task: int) -> int:
+        """How many iterations an element of a task may have."""
+        count: int = self._base.info["tasks"][task]["max_iterations"]
+        return count
+
+    def rows_with_records(self, task: int) -> NDArray[np.int64]:
+        """Of a task's iterations (element * most iterations + iteration), those begun.
+
+        That is: a run of theirs has left a record. Rising.
+        """
+        info = self._base.info["tasks"][task]
+        size = info["elements"] * info["max_iterations"] * info["actions"]
+        parts = [
+            np.fromiter(decision.records, dtype=np.int64)
+            for decision in self._view.tail.values()
+            if decision is not None
+        ]
+        if "runs" in self._base.tables:
+            parts.append(np.asarray(self._store.column(self._base, "runs", "id")))
+        runs = np.concatenate([np.empty(0, dtype=np.int64), *parts]) - info["run_base"]
+        runs = runs[(runs >= 0) & (runs < size)]
+        rows: NDArray[np.int64] = np.unique(runs // max(info["actions"], 1))
+        return rows
+
+    def outputs_by_row(self, task: int, name: str) -> dict[int, Any]:
+        """One output of a task, by iteration (element * most iterations + iteration)."""
+        info = self._base.info["tasks"][task]
+        runs, data = self._folded(task, name)
+        found: dict[int, Any] = {}
+        numbers = isinstance(data, np.ndarray)
+        items = data.tolist() if numbers else data
+        for run, item in zip(runs.tolist(), items, strict=True):
+            value = item if numbers else self._decoded(json.loads(item))
+            found[(run - info["run_base"]) // info["actions"]] = value
+        tail = self._tail_outputs().get(task, {}).get(name, {})
+        for run, encoded in sorted(tail.items()):
+            found[(run - info["run_base"]) // info["actions"]] = self._decoded(encoded)
+        return found
+
     def input(self, task: int, name: str) -> Cells:
         """One input of a task, for each element; lists where it is a group."""
         position = self._base.info["tasks"][task]["inputs"].index(name)
         column = self._reader.input(task, position)
-        members = self._members(column)
-        if column.offsets is None:
-            return members
-        bounds = column.offsets.tolist()
-        cells = np.empty(len(bounds) - 1, dtype=object)
-        for element, (first, stop) in enumerate(pairwise(bounds)):
-            cells[element] = members[first:stop].tolist()
+        cells = self._members(column)
+        if column.offsets is not None:
+            cells = _as_lists(cells, column.offsets)
+        for part in self._reader.parts(task, position):
+            cells = _with_part(cells, part)
         return cells
 
     def varies(self, task: int, name: str) -> bool:
@@ -146,13 +195,24 @@ class ResultsReader:
             return False
         position = self._base.info["tasks"][task]["inputs"].index(name)
         column = self._reader.input(task, position)
-        if isinstance(column, FromTask) or column.offsets is not None:
+        if self._reader.parts(task, position):
+            return True
+        if not isinstance(column, FromValues) or column.offsets is not None:
             return True
         return bool((column.index != column.index[0]).any())
 
     def _members(self, column: InputColumn) -> Cells:
         if isinstance(column, FromTask):
             return self.output(column.task, column.output)[column.elements]
+        if isinstance(column, FromSeveral):
+            members = np.empty(len(column.part), dtype=object)
+            for number, part in enumerate(column.parts):
+                mine = column.part == number
+                inner = self._members(part)
+                if part.offsets is not None:
+                    inner = _as_lists(inner, part.offsets)
+                _put_cells(members, mine, inner[column.row[mine]])
+            return members
         return _take(column)
 
     def output(self, task: int, name: str) -> Cells:
@@ -163,22 +223,39 @@ class ResultsReader:
 
     def _read_output(self, task: int, name: str) -> Cells:
         info = self._base.info["tasks"][task]
+        if info["max_iterations"] > 1:
+            return self._last_outputs(task, name)
         runs, data = self._folded(task, name)
         tail = self._tail_outputs().get(task, {}).get(name, {})
         per_element = info["actions"] * info["max_iterations"]
         elements = (runs - info["run_base"]) // per_element
-        if not tail and isinstance(data, np.ndarray) and len(runs) == info["elements"]:
-            return data  # complete, and in order, as runs are sorted
+        complete = len(runs) == info["elements"] and not (np.diff(elements) == 0).any()
+        if not tail and isinstance(data, np.ndarray) and complete:
+            return data  # in order, as runs are sorted
         cells = np.full(info["elements"], None, dtype=object)
         plain = (
             data.tolist()
             if isinstance(data, np.ndarray)
             else [self._decoded(json.loads(text)) for text in data]
         )
+        # Of several runs that made it, the last one counts: that of the highest id.
+        last: dict[int, int] = {}
         for element, value in zip(elements.tolist(), plain, strict=True):
             cells[element] = value
-        for run, encoded in tail.items():
-            cells[(run - info["run_base"]) // per_element] = self._decoded(encoded)
+        last.update(zip(elements.tolist(), runs.tolist(), strict=True))
+        for run, encoded in sorted(tail.items()):
+            element = (run - info["run_base"]) // per_element
+            if run >= last.get(element, -1):
+                cells[element] = self._decoded(encoded)
+        return cells
+
+    def _last_outputs(self, task: int, name: str) -> Cells:
+        """An output of each element's last iteration; None where that did not make it."""
+        most = self.iteration_count(task)
+        cells = np.full(self.num_elements(task), None, dtype=object)
+        made = self.outputs_by_row(task, name)
+        for row in self.rows_with_records(task).tolist():  # rising: the last one stays
+            cells[row // most] = made.get(row)
         return cells
 
     def _decoded(self, encoded: Any) -> Any:
@@ -210,6 +287,40 @@ class ResultsReader:
                     for name, value in record.get("out", {}).items():
                         self._tail.setdefault(task, {}).setdefault(name, {})[run] = value
         return self._tail
+
+
+def _put_cells(cells: Cells, where: NDArray[np.bool_], given: Cells) -> None:
+    """Set cells one by one: NumPy would take lists of one length as a table."""
+    for place, value in zip(np.flatnonzero(where).tolist(), given.tolist(), strict=True):
+        cells[place] = value
+
+
+def _as_lists(members: Cells, offsets: NDArray[np.int64]) -> Cells:
+    bounds = offsets.tolist()
+    cells = np.empty(len(bounds) - 1, dtype=object)
+    for element, (first, stop) in enumerate(pairwise(bounds)):
+        cells[element] = members[first:stop].tolist()
+    return cells
+
+
+def _with_part(cells: Cells, part: Part) -> Cells:
+    """Values with a part put into each; those that are not there, or lack the place, stay."""
+    given = _take(part.column)
+    if part.column.offsets is not None:
+        given = _as_lists(given, part.column.offsets)
+    found = np.empty(len(cells), dtype=object)
+    for element, (value, inner) in enumerate(
+        zip(cells.tolist(), given.tolist(), strict=True)
+    ):
+        found[element] = value
+        if value is None or (part.column.offsets is not None and not inner):
+            continue
+        new = inner if part.column.offsets is None else inner[0]
+        with suppress(PartError):
+            found[element] = values.decode(
+                put(values.encode(value), part.path, values.encode(new))
+            )
+    return found
 
 
 def _take(column: FromValues) -> Cells:

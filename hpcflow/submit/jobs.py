@@ -53,6 +53,7 @@ def job_record(plan: JobPlan) -> dict[str, Any]:
         "rows": plan.num_rows,
         "throttle": plan.throttle,
         "steps": [[step.task, step.action] for step in plan.steps],
+        **({"turns": list(plan.turns)} if plan.turns else {}),
         "depends": [[d.job, d.elementwise] for d in plan.dependencies],
         "resources": job_resources(plan),
     }

@@ -74,7 +74,7 @@ def submit_workflow(store: WorkflowStore, context: SubmitContext) -> SubmitRepor
         record = base.info["submissions"][submission]
         records = record["jobs"]
         done = _submit_jobs(store, lease, context, submission, record)
-    runs = sum(record["rows"] * len(record["steps"]) for record in records)
+    runs = sum(r["rows"] * sum(r.get("turns", (1,) * len(r["steps"]))) for r in records)
     return SubmitReport(submission, tuple(done), len(records), runs)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hpcflow.model.workflow import (
+    FromSeveral,
     FromTask,
     FromValues,
     Indices,
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
 
 def take(column: InputColumn, elements: Indices) -> InputColumn:
     """The column of chosen elements, in their order."""
-    rows, offsets = rows_of(column), column.offsets
-    if offsets is None:
-        return _with_rows(column, rows[elements], None)
-    return _with_rows(column, *take_lists(rows, offsets, elements))
+    if column.offsets is None:
+        return _members(column, elements, None)
+    places = np.arange(len(rows_of(column)), dtype=np.int64)
+    places, offsets = take_lists(places, column.offsets, elements)
+    return _members(column, places, offsets)
 
 
 def take_lists(
@@ -39,31 +42,42 @@ def take_lists(
 
 
 def group(column: InputColumn, members: Indices, offsets: Indices) -> InputColumn:
-    """The column of lists of elements; of a column without lists."""
-    assert column.offsets is None
-    return _with_rows(column, rows_of(column)[members], offsets)
+    """The column of lists of elements; where those are lists, of lists of lists."""
+    if column.offsets is None:
+        return _members(column, members, offsets)
+    return FromSeveral((column,), np.zeros_like(members), members, offsets)
+
+
+def size(column: InputColumn) -> int:
+    """How many elements a column is for."""
+    if column.offsets is not None:
+        return len(column.offsets) - 1
+    return len(rows_of(column))
 
 
 def rows_of(column: InputColumn) -> Indices:
     """The rows of the table, or the upstream elements, that a column points to."""
-    return column.index if isinstance(column, FromValues) else column.elements
-
-
-def _with_rows(column: InputColumn, rows: Indices, offsets: Indices | None) -> InputColumn:
     if isinstance(column, FromValues):
-        return FromValues(column.table, rows, offsets)
-    return FromTask(column.task, column.output, rows, offsets)
+        return column.index
+    return column.elements if isinstance(column, FromTask) else column.row
 
 
-def joinable(columns: Sequence[InputColumn]) -> bool:
-    """Whether columns can be put one after the other: all of one origin and form."""
-    return len({_form(column) for column in columns}) <= 1
+def _members(column: InputColumn, places: Indices, offsets: Indices | None) -> InputColumn:
+    """A column of what stands at these places of another, lists or not."""
+    if isinstance(column, FromValues):
+        return FromValues(column.table, column.index[places], offsets)
+    if isinstance(column, FromTask):
+        return FromTask(column.task, column.output, column.elements[places], offsets)
+    return FromSeveral(column.parts, column.part[places], column.row[places], offsets)
 
 
 def _form(column: InputColumn) -> tuple[object, ...]:
+    """What columns must have in common to be one."""
     lists = column.offsets is not None
     if isinstance(column, FromTask):
         return (column.task, column.output, lists)
+    if isinstance(column, FromSeveral):
+        return (id(column),)
     return (lists,)
 
 
@@ -72,6 +86,8 @@ def join(columns: Sequence[InputColumn]) -> InputColumn:
     first = columns[0]
     if len(columns) == 1:
         return first
+    if len({_form(column) for column in columns}) > 1:
+        return _join_different(columns)
     if isinstance(first, FromTask):
         rows = np.concatenate([rows_of(column) for column in columns])
         return FromTask(first.task, first.output, rows, _join_offsets(columns))
@@ -81,6 +97,19 @@ def join(columns: Sequence[InputColumn]) -> InputColumn:
         [column.index + start for column, start in zip(values, starts, strict=True)]
     )
     return FromValues(table, rows, _join_offsets(columns))
+
+
+def _join_different(columns: Sequence[InputColumn]) -> InputColumn:
+    """Columns of different origins as one; neighbours of one origin as one part."""
+    parts: list[InputColumn] = []
+    for _, alike in groupby(columns, key=_form):
+        parts.append(join(list(alike)))
+    sizes = [size(part) for part in parts]
+    return FromSeveral(
+        tuple(parts),
+        np.repeat(np.arange(len(parts), dtype=np.int64), sizes),
+        np.concatenate([np.arange(count, dtype=np.int64) for count in sizes]),
+    )
 
 
 def _join_offsets(columns: Sequence[InputColumn]) -> Indices | None:

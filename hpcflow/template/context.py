@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from hpcflow.template.env_choice import TemplateEnvironments
+from hpcflow.template.files import CommandFiles
 from hpcflow.template.problems import Path, listed, nearest
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from hpcflow.template.problems import Problems
 
 
+_Read = TypeVar("_Read")
+
+
 class Files(Protocol):
     """The files a template names."""
 
@@ -23,6 +28,12 @@ class Files(Protocol):
         """A file's text.
 
         Raises: OSError, UnicodeDecodeError
+        """
+
+    def read_bytes(self, name: str) -> tuple[bytes, str]:
+        """A file's content and absolute path.
+
+        Raises: OSError
         """
 
     def similar(self, name: str) -> str:
@@ -43,6 +54,11 @@ class Context:
 
     text: the parsed text. check_command: raises CommandTextError for a command that
     can't be made into bash. seeds: those drawn, by the path of their sequence.
+    has_module: whether hpcflow's own Python can import a package. variants:
+    all environments of each name, of which `environments` has one that offers what any
+    of them does. built_in: names of environments that nobody has defined otherwise.
+    told_environments: keys that were asked for, and reported as missing.
+    command_files: those that the template defines.
     """
 
     problems: Problems
@@ -53,12 +69,30 @@ class Context:
     draw_seed: Callable[[], int]
     check_command: Callable[[str], object]
     seeds: dict[str, int] = field(default_factory=dict)
+    has_module: Callable[[str], bool] = lambda _: True
+    variants: Mapping[str, tuple[Environment, ...]] = field(default_factory=dict)
+    built_in: Collection[str] = ()
+    told_environments: set[str] = field(default_factory=set)
+    template_environments: TemplateEnvironments = field(
+        default_factory=TemplateEnvironments
+    )
+    command_files: CommandFiles = field(default_factory=CommandFiles)
 
     def read_file(self, node: Node, path: Path, what: str) -> str | None:
         """The text of the file that a node names; None where it can't be read."""
+        found = self._read(node, path, what, self.files.read)
+        return None if found is None else str(found)
+
+    def read_bytes(self, node: Node, path: Path, what: str) -> tuple[bytes, str] | None:
+        """Content and absolute path of the file that a node names; None if unreadable."""
+        return self._read(node, path, what, self.files.read_bytes)
+
+    def _read(
+        self, node: Node, path: Path, what: str, read: Callable[[str], _Read]
+    ) -> _Read | None:
         name = node.value
         try:
-            return self.files.read(name)
+            return read(name)
         except FileNotFoundError:
             self.problems.add(
                 node.at,

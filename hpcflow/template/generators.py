@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpcflow.model.workflow import ValueTable, value_table
-from hpcflow.template.shape import Choice, Either, Items, Key, Record, Scalar
+from hpcflow.template.shape import Choice, Either, Items, Key, Map, Record, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,15 +27,20 @@ def is_number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
 
 
-NUMBER = Scalar("a number", is_number)
+NUMBER = Scalar("a number", is_number, {"type": "number"})
 COUNT = Scalar(
     f"a whole number from 1 to {MAX_ELEMENTS}",
     lambda value: type(value) is int and 1 <= value <= MAX_ELEMENTS,
+    {"type": "integer", "minimum": 1, "maximum": MAX_ELEMENTS},
 )
-INTEGER = Scalar("a whole number", lambda value: type(value) is int)
-NATURAL = Scalar("a whole number of at least 0", lambda v: type(v) is int and v >= 0)
-FLAG = Scalar("true or false", lambda value: type(value) is bool)
-TEXT = Scalar("text", lambda value: isinstance(value, str))
+INTEGER = Scalar("a whole number", lambda value: type(value) is int, {"type": "integer"})
+NATURAL = Scalar(
+    "a whole number of at least 0",
+    lambda v: type(v) is int and v >= 0,
+    {"type": "integer", "minimum": 0},
+)
+FLAG = Scalar("true or false", lambda value: type(value) is bool, {"type": "boolean"})
+TEXT = Scalar("text", lambda value: isinstance(value, str), {"type": "string"})
 PAIR = Items(NUMBER, least=2, most=2)
 SEED = Either(scalar=NATURAL, items=Items(NATURAL, least=1))
 SHAPE = Either(scalar=COUNT, items=Items(COUNT, least=1))
@@ -78,6 +83,20 @@ def generate(generator: Generator, arguments: dict[str, Any]) -> ValueTable:
             return ValueTable("int", values.astype(np.int64, copy=False))
         return value_table(values.tolist())
     return value_table(values.tolist() if isinstance(values, np.ndarray) else list(values))
+
+
+def single_value(generator: Generator, arguments: dict[str, Any]) -> Any:
+    """All that a generator gives, as one value: a list; of a file of numbers, an array.
+
+    Raises: GeneratorError
+    """
+    if generator.make is load_txt:
+        try:
+            return load_txt(**arguments)
+        except (ValueError, TypeError) as error:
+            raise GeneratorError(str(error)) from error
+    table = generate(generator, arguments)
+    return [table[row] for row in range(len(table))]
 
 
 def linear_space(start: float, stop: float, num: int, *, endpoint: bool = True) -> Any:
@@ -182,12 +201,60 @@ def random_uniform(num: int, seed: Any, low: float = 0.0, high: float = 1.0) -> 
     return uniform(num, seed, low, high)
 
 
+_SCALINGS = ("linear", "log")
+
+
+def latin_hypercube(
+    paths: list[str],
+    num_samples: int,
+    bounds: dict[str, dict[str, Any]],
+    rng: Any,
+    *,
+    scramble: bool = True,
+    strength: int = 1,
+    optimization: str | None = None,
+) -> list[Any]:
+    """For each path, its coordinates of the samples of a Latin hypercube: SciPy's.
+
+    bounds: by path, `extent` (its least and largest value; 0 and 1 without it) and
+    `scaling`: "log" where the logarithm is what is sampled evenly.
+
+    Raises:
+        GeneratorError: SciPy is not installed, or the arguments don't fit together.
+    """
+    try:
+        from scipy.stats import qmc
+    except ImportError as error:
+        raise GeneratorError(
+            "this needs SciPy, which is not installed: pip install 'hpcflow[sampling]'"
+        ) from error
+    sampler = qmc.LatinHypercube(
+        d=len(paths),
+        scramble=scramble,
+        strength=strength,
+        optimization=optimization,
+        rng=np.random.default_rng(rng),
+    )
+    samples = sampler.random(n=num_samples)
+    logarithmic = np.array([bounds[path].get("scaling") == "log" for path in paths])
+    extents = np.array([bounds[path].get("extent", [0, 1]) for path in paths], dtype=float)
+    if (extents[logarithmic] <= 0).any():
+        raise GeneratorError("an extent with the scaling 'log' must be above 0")
+    extents[logarithmic] = np.log10(extents[logarithmic])
+    scaled = qmc.scale(samples, extents[:, 0], extents[:, 1])
+    scaled[:, logarithmic] = 10 ** scaled[:, logarithmic]
+    return list(scaled.T)
+
+
 def _arguments(name: str, required: dict[str, Any], optional: dict[str, Any]) -> Record:
     keys = {key: Key(shape, required=True) for key, shape in required.items()}
     return Record(f"`{name}`", keys | {key: Key(shape) for key, shape in optional.items()})
 
 
 _SPACE = {"start": NUMBER, "stop": NUMBER, "num": COUNT}
+_ONE_OR_TWO = Scalar(
+    "1 or 2", lambda value: type(value) is int and value in (1, 2), {"enum": [1, 2]}
+)
 _LOAD_OPTIONS = {
     "dtype": Choice(("float", "int", "str")),
     "comments": TEXT,
@@ -196,10 +263,14 @@ _LOAD_OPTIONS = {
     "max_rows": COUNT,
     "usecols": Either(scalar=INTEGER, items=Items(INTEGER, least=1)),
     "quotechar": TEXT,
-    "ndmin": Scalar("1 or 2", lambda value: value in (1, 2)),
+    "ndmin": _ONE_OR_TWO,
     "unpack": FLAG,
 }
-_COORD = Scalar("0, 1 or null", lambda value: type(value) is int and value in (0, 1))
+_COORD = Scalar(
+    "0, 1 or null",
+    lambda value: type(value) is int and value in (0, 1),
+    {"enum": [0, 1]},
+)
 _EDGES = Items(Choice(("top", "right", "bottom", "left")), least=1)
 
 GENERATORS: dict[str, Generator] = {
@@ -265,3 +336,30 @@ GENERATORS: dict[str, Generator] = {
         random=True,
     ),
 }
+
+LATIN_HYPERCUBE = Generator(
+    latin_hypercube,
+    _arguments(
+        "from_latin_hypercube",
+        {
+            "num_samples": COUNT,
+            "bounds": Map(
+                Record(
+                    "bounds",
+                    {
+                        "extent": Key(PAIR, "the least and the largest value"),
+                        "scaling": Key(Choice(_SCALINGS)),
+                    },
+                )
+            ),
+        },
+        {
+            "scramble": FLAG,
+            "strength": _ONE_OR_TWO,
+            "optimization": Choice(("random-cd", "lloyd")),
+            "rng": SEED,
+            "seed": SEED,
+        },
+    ),
+    random=True,
+)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpcflow.model.command_text import Form, parse_command_text
+from hpcflow.model.resources import RUN_RESOURCES
 from hpcflow.model.workflow import ElementSet, Indices, InputColumn, ResourceColumn, Task
-from hpcflow.template.columns import join, joinable
+from hpcflow.template.columns import join
+from hpcflow.template.parts import join_parts
 
 if TYPE_CHECKING:
-    from hpcflow.model.environment import Executable, ExecutableInstance
+    from hpcflow.model.environment import Environment, Executable, ExecutableInstance
     from hpcflow.model.resources import Resources
     from hpcflow.template.context import Context, Place
     from hpcflow.template.element_sets import ElementSetSpec
@@ -24,32 +26,19 @@ def join_sets(
     specs: list[ElementSetSpec],
     sets: list[ExpandedSet],
     bases: tuple[int, int],
-    context: Context,
-) -> Task | None:
+) -> Task:
     """Make a task of its element sets, and note their ranges and groups in the state.
 
-    bases: the first run id and the first parameter id. None where an input comes from
-    different tasks in different element sets, which is reported.
+    bases: the first run id and the first parameter id.
     """
     schema = state.schema
     inputs: dict[str, InputColumn] = {}
     for item in schema.inputs:
         columns = [one.columns[item.name] for one in sets]
-        if not joinable(columns):
-            place = specs[-1].place
-            context.problems.add(
-                place.at,
-                place.path,
-                f"an input that comes from different origins in different element sets "
-                f"({item.name!r}) is not supported yet",
-                expected="two tasks",
-            )
-            return None
         inputs[item.name] = join(columns)
     firsts = [0, *np.cumsum([one.count for one in sets]).tolist()]
     state.sets = [(first, one.count) for first, one in zip(firsts, sets, strict=False)]
     state.groups = _join_groups(sets)
-    resources = _join_resources(sets)
     return Task(
         state.index,
         state.name,
@@ -57,11 +46,33 @@ def join_sets(
         firsts[-1],
         *bases,
         inputs,
-        (resources,) * len(schema.actions),
+        tuple(_join_resources(sets, action) for action in range(len(schema.actions))),
         tuple(
-            ElementSet(first, count, spec.groups)
+            ElementSet(first, count, tuple(group.name for group in spec.groups), spec.files)
             for (first, count), spec in zip(state.sets, specs, strict=True)
         ),
+        parts={
+            name: join_parts([(one.count, one.parts.get(name, ())) for one in sets])
+            for name in inputs
+            if any(name in one.parts for one in sets)
+        },
+        repeat=_join_optional([(one.count, one.repeat) for one in sets]),
+        seeds=_join_optional([(one.count, one.seeds) for one in sets]),
+    )
+
+
+def _join_optional(parts: list[tuple[int, Indices | None]]) -> Indices | None:
+    """Numbers by element, in the last dimension, with -1 where a set has none."""
+    given = [numbers for _, numbers in parts if numbers is not None]
+    if not given:
+        return None
+    leading = given[0].shape[:-1]
+    return np.concatenate(
+        [
+            np.full((*leading, count), -1, dtype=np.int64) if numbers is None else numbers
+            for count, numbers in parts
+        ],
+        axis=-1,
     )
 
 
@@ -75,11 +86,11 @@ def _join_groups(sets: list[ExpandedSet]) -> dict[str, Indices]:
     }
 
 
-def _join_resources(sets: list[ExpandedSet]) -> ResourceColumn:
+def _join_resources(sets: list[ExpandedSet], action: int) -> ResourceColumn:
     table: dict[Resources, int] = {}
     parts = []
     for one in sets:
-        resources, index = one.resources
+        resources, index = one.resources[action]
         places = [table.setdefault(item, len(table)) for item in resources]
         parts.append(np.array(places, dtype=np.int32)[index])
     return ResourceColumn(tuple(table), np.concatenate(parts))
@@ -104,24 +115,56 @@ def check_uses(task: Task, place: Place, context: Context) -> None:
             if isinstance(part, Form)
         ]
         for name in sorted({form.name for form in forms if form.kind == "resource"}):
-            if any(getattr(resources, name) is None for resources in column.table):
+            if not _is_set(name, task, column):
                 message = f"a command uses the resource {name!r}, which is not set"
                 context.problems.add(place.at, place.path, message)
         labels = {form.name for form in forms if form.kind == "executable"}
         labels |= {action.script.executable} if action.script is not None else set()
-        for executable in context.environments[action.environment].executables:
-            if executable.label in labels:
-                _check_instances(executable, action.environment, column, place, context)
+        for variant in context.variants[action.environment]:
+            uses = [
+                resources
+                for resources in column.table
+                if (resources.environment or action.environment) == variant.key
+            ]
+            if uses:
+                _check_executables(variant, labels, uses, place, context)
+
+
+def _check_executables(
+    environment: Environment,
+    labels: set[str],
+    uses: list[Resources],
+    place: Place,
+    context: Context,
+) -> None:
+    """The chosen environment has the executables, for all resources of its runs."""
+    known = {executable.label: executable for executable in environment.executables}
+    for label in sorted(labels):
+        if label in known:
+            _check_instances(known[label], environment.key, uses, place, context)
+        elif any(
+            label == e.label for e in context.environments[environment.name].executables
+        ):
+            message = f"the environment {environment.key} has no executable {label!r}"
+            context.problems.add(place.at, place.path, message)
+
+
+def _is_set(name: str, task: Task, column: ResourceColumn) -> bool:
+    """Whether all elements have a value of a resource."""
+    if name in RUN_RESOURCES:
+        numbers = task.seeds if name == "random_seed" else task.repeat
+        return numbers is not None and bool((numbers >= 0).all())
+    return all(getattr(resources, name) is not None for resources in column.table)
 
 
 def _check_instances(
     executable: Executable,
     environment: str,
-    column: ResourceColumn,
+    uses: list[Resources],
     place: Place,
     context: Context,
 ) -> None:
-    needs = {(resources.num_cores, resources.parallel_mode) for resources in column.table}
+    needs = {(resources.num_cores, resources.parallel_mode) for resources in uses}
     for cores, mode in sorted(needs, key=str):
         if not any(_fits(instance, cores, mode) for instance in executable.instances):
             in_mode = f" in the parallel mode {mode!r}" if mode else ""

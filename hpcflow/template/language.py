@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import re
 
+from hpcflow.model.conditions import CASTS
 from hpcflow.template.generators import (
     FLAG,
     GENERATORS,
+    LATIN_HYPERCUBE,
+    SEED,
     TEXT,
     is_number,
 )
-from hpcflow.template.quantities import MEMORY, TIME, parse_memory, parse_time
+from hpcflow.template.quantities import (
+    MEMORY,
+    MEMORY_PATTERN,
+    TIME,
+    TIME_PATTERN,
+    parse_memory,
+    parse_time,
+)
+from hpcflow.template.scopes import EXPECTED, parse_scope
+from hpcflow.template.scopes import KINDS as SCOPE_KINDS
 from hpcflow.template.shape import (
     Anything,
     Choice,
@@ -33,14 +45,22 @@ _LABEL = re.compile(r"[\w\-]+")
 NAME = Scalar(
     "a name (letters, digits and _)",
     lambda value: isinstance(value, str) and _NAME.fullmatch(value) is not None,
+    {"type": "string", "pattern": r"^[^\W\d]\w*$"},
 )
 LABEL = Scalar(
     "a label (letters, digits, _ and -)",
     lambda value: isinstance(value, str) and _LABEL.fullmatch(value) is not None,
+    {"type": "string", "pattern": r"^[\w\-]+$"},
 )
 ENVIRONMENT_NAME = Scalar(
     "a name (letters, digits, _, - and .)",
     lambda value: isinstance(value, str) and re.fullmatch(r"[\w\-.]+", value) is not None,
+    {"type": "string", "pattern": r"^[\w\-.]+$"},
+)
+MODULE = Scalar(
+    "a module's name, such as package.module",
+    lambda value: isinstance(value, str) and all(map(str.isidentifier, value.split("."))),
+    {"type": "string", "pattern": r"^[^\d\W]\w*(\.[^\d\W]\w*)*$"},
 )
 WORKFLOW_NAME = Scalar(
     "text without '/' that does not begin with '.'",
@@ -50,37 +70,120 @@ WORKFLOW_NAME = Scalar(
         and not value.startswith(".")
         and not set(value) & set("/\0\n")
     ),
+    {"type": "string", "pattern": r"^[^./\n][^/\n]*$"},
 )
-FILLED_TEXT = Scalar("text", lambda value: isinstance(value, str) and bool(value.strip()))
-POSITIVE = Scalar("a whole number of at least 1", lambda v: type(v) is int and v >= 1)
-NESTING = Scalar("a number of at least 0", lambda value: is_number(value) and value >= 0)
-EXIT_CODE = Scalar("an exit code, 0 to 255", lambda v: type(v) is int and 0 <= v <= 255)
+FILLED_TEXT = Scalar(
+    "text",
+    lambda value: isinstance(value, str) and bool(value.strip()),
+    {"type": "string", "pattern": r"\S"},
+)
+POSITIVE = Scalar(
+    "a whole number of at least 1",
+    lambda v: type(v) is int and v >= 1,
+    {"type": "integer", "minimum": 1},
+)
+NESTING = Scalar(
+    "a number of at least 0",
+    lambda value: is_number(value) and value >= 0,
+    {"type": "number", "minimum": 0},
+)
+EXIT_CODE = Scalar(
+    "an exit code, 0 to 255",
+    lambda v: type(v) is int and 0 <= v <= 255,
+    {"type": "integer", "minimum": 0, "maximum": 255},
+)
 DIRECTIVE = Scalar(
     "text, a number, or null for an option without a value",
     lambda value: value is None or isinstance(value, str) or is_number(value),
+    {"type": ["string", "number", "null"]},
 )
 OPTION = Scalar(
     "an option such as --time",
     lambda value: isinstance(value, str) and value.startswith("-"),
+    {"type": "string", "pattern": "^-"},
 )
 TEXTS = Either(scalar=TEXT, items=Items(TEXT))
+_TEXT_OR_WHOLE = Scalar(
+    "text", lambda v: type(v) in (str, int), {"type": ["string", "integer"]}
+)
+_NULL = Scalar("a map", lambda value: value is None, {"type": "null"})
+_SIZE = Scalar(
+    MEMORY,
+    lambda v: parse_memory(v) is not None,
+    {"type": ["string", "integer"], "pattern": MEMORY_PATTERN, "minimum": 1},
+)
+_DURATION = Scalar(
+    TIME,
+    lambda v: parse_time(v) is not None,
+    {"type": ["string", "integer"], "pattern": TIME_PATTERN, "minimum": 1},
+)
+
+_TYPE_NAME = Scalar(
+    f"one of {', '.join(CASTS)}",
+    lambda value: isinstance(value, str) and value in CASTS,
+    {"enum": list(CASTS)},
+)
 
 LATER = Key(Later())
+
+SPECIFIER = Scalar(
+    "text, a number, true or false",
+    lambda value: isinstance(value, str | bool) or is_number(value),
+    {"type": ["string", "number", "boolean"]},
+)
+SPECIFIERS = Map(SPECIFIER, names=NAME)
+ENVIRONMENTS = Map(SPECIFIERS, names=ENVIRONMENT_NAME)
+SCOPE = Scalar(
+    EXPECTED,
+    lambda value: parse_scope(value) is not None,
+    {"type": "string", "pattern": rf"^({'|'.join(SCOPE_KINDS)})(\[.*\])?$"},
+)
+
+_DIRECTIVES = Map(Either(scalar=DIRECTIVE, items=Items(DIRECTIVE)), names=OPTION)
+_SHEBANG_ARGS = Scalar(
+    "one option of bash, such as --login (Linux passes all as one argument)",
+    lambda value: isinstance(value, str) and re.fullmatch(r"-\S+", value) is not None,
+    {"type": "string", "pattern": r"^-\S+$"},
+)
+_ONLY_BASH = Scalar(
+    "bash: hpcflow runs on Linux, so there is no powershell and no wsl",
+    lambda value: value == "bash",
+    {"const": "bash"},
+)
+_ONLY_POSIX = Scalar(
+    "posix: hpcflow runs on Linux", lambda value: value == "posix", {"const": "posix"}
+)
+_ABSOLUTE = Scalar(
+    "the absolute path of a bash",
+    lambda value: isinstance(value, str) and value.startswith("/"),
+    {"type": "string", "pattern": "^/"},
+)
 
 RESOURCES = Record(
     "resources",
     {
         "scheduler": Key(FILLED_TEXT, "the scheduler's name"),
-        "shell": Key(Choice(("bash",), later=("powershell", "wsl", "wsl+bash"))),
+        "shell": Key(_ONLY_BASH),
+        "shell_args": Key(
+            Record(
+                "shell_args",
+                {"executable": Key(Either(scalar=_ABSOLUTE, items=Items(TEXT, least=1)))},
+            ),
+            "the bash that executes runs: its absolute path, or a list of it and options",
+        ),
+        "os_name": Key(_ONLY_POSIX),
+        "combine_jobscript_std": Key(
+            FLAG, "false: a jobscript's stderr has a file of its own, ITEM.err"
+        ),
         "parallel_mode": Key(Choice(("distributed", "shared", "hybrid"))),
         "num_cores": Key(POSITIVE),
         "num_cores_per_node": Key(POSITIVE),
         "num_threads": Key(POSITIVE),
         "num_nodes": Key(POSITIVE),
-        "memory": Key(Scalar(MEMORY, lambda v: parse_memory(v) is not None)),
-        "memory_per_core": Key(Scalar(MEMORY, lambda v: parse_memory(v) is not None)),
+        "memory": Key(_SIZE),
+        "memory_per_core": Key(_SIZE),
         "gpus": Key(POSITIVE),
-        "time_limit": Key(Scalar(TIME, lambda v: parse_time(v) is not None)),
+        "time_limit": Key(_DURATION),
         "partition": Key(FILLED_TEXT),
         "queue": Key(FILLED_TEXT, "another name for `partition`"),
         "account": Key(FILLED_TEXT),
@@ -89,16 +192,16 @@ RESOURCES = Record(
             Record(
                 "scheduler_args",
                 {
-                    "directives": Key(
-                        Map(Either(scalar=DIRECTIVE, items=Items(DIRECTIVE)), names=OPTION)
+                    "directives": Key(_DIRECTIVES),
+                    "options": Key(_DIRECTIVES, "the old name of `directives`"),
+                    "shebang_args": Key(
+                        _SHEBANG_ARGS, "what follows `#!/bin/bash` in a jobscript"
                     ),
                     **dict.fromkeys(
                         (
-                            "options",
                             "submit_cmd",
                             "show_cmd",
                             "del_cmd",
-                            "shebang_args",
                             "shell_args",
                             "array_switch",
                             "array_item_var",
@@ -113,7 +216,7 @@ RESOURCES = Record(
         "max_array_items": Key(POSITIVE),
         "elements_per_job": Key(POSITIVE),
         "concurrency": Key(POSITIVE),
-        "resources_id": Key(Either(scalar=Scalar("text", lambda v: type(v) in (str, int)))),
+        "resources_id": Key(Either(scalar=_TEXT_OR_WHOLE)),
         "skip_downstream_on_failure": Key(FLAG),
         "success_exit_codes": Key(
             Either(scalar=EXIT_CODE, items=Items(EXIT_CODE, least=1))
@@ -123,14 +226,11 @@ RESOURCES = Record(
         "SLURM_num_tasks_per_node": Key(POSITIVE),
         "SLURM_num_nodes": Key(POSITIVE),
         "SLURM_num_cpus_per_task": Key(POSITIVE),
+        "combine_scripts": Key(FLAG, "one interpreter for all of an item's Python scripts"),
+        "environments": Key(ENVIRONMENTS, "specifiers of the environments to take"),
         **dict.fromkeys(
             (
                 "write_app_logs",
-                "combine_jobscript_std",
-                "combine_scripts",
-                "shell_args",
-                "os_name",
-                "environments",
                 "SGE_parallel_env",
                 "PBS_select",
                 "max_attempts",
@@ -143,13 +243,8 @@ RESOURCES = Record(
 
 SCOPES = Record(
     "resources by scope",
-    {
-        "any": Key(RESOURCES, "for every action"),
-        "main": Key(RESOURCES, "for main actions; wins over `any`"),
-        **dict.fromkeys(
-            ("processing", "input_file_generator", "output_file_parser"), LATER
-        ),
-    },
+    {scope: Key(RESOURCES) for scope in SCOPE_KINDS},
+    others=(SCOPE, Key(RESOURCES)),
 )
 
 SEQUENCE = Record(
@@ -163,7 +258,7 @@ SEQUENCE = Record(
         "nesting_order": Key(NESTING),
         "label": Key(LABEL, "the label of `path`'s input"),
         **{f"values::{name}": Key(method.arguments) for name, method in GENERATORS.items()},
-        "values::from_latin_hypercube": LATER,
+        "values::from_latin_hypercube": Key(LATIN_HYPERCUBE.arguments, "over `paths`"),
     },
 )
 
@@ -176,61 +271,125 @@ REPEAT = Record(
     },
 )
 
+SEEDED_REPEATS = Record(
+    "repeats",
+    {
+        **REPEAT.keys,
+        "master_seed": Key(SEED, "what all seeds follow from; drawn where it is not given"),
+        "generate_seed_sequence": Key(FLAG, "false: each run's seed is `master_seed`"),
+    },
+)
+
+INPUT_VALUE = Record(
+    "an input's value",
+    {
+        "parameter": Key(NAME, required=True),
+        "label": Key(LABEL),
+        "path": Key(FILLED_TEXT, "a place inside the value, such as a.0"),
+        "value": Key(Anything(), required=True),
+        "value_class_method": Key(NAME, "a constructor of the value, or a generator"),
+    },
+)
+
+_TYPE = Choice(CASTS)
+RULE = Record(
+    "a rule",
+    {
+        "path": Key(
+            FILLED_TEXT,
+            "`inputs.P`, `outputs.P` or `resources.ITEM`, or a part of it",
+        ),
+        "condition": Key(Anything(), "a condition such as `{value.less_than: 3}`"),
+        "cast": Key(Map(_TYPE, names=_TYPE_NAME), "types to convert a value from and to"),
+        "default": Key(Anything(), "what counts where there is no value"),
+        "check_exists": Key(FILLED_TEXT, "a path that must have a value"),
+        "check_missing": Key(FILLED_TEXT, "a path that must have none"),
+        "doc": Key(TEXTS),
+    },
+)
+RULES = Key(Items(RULE), "all must hold")
+WHERE = Key(Either(map=RULE, items=Items(RULE)), "a rule, or rules that must all hold")
+
 GROUP = Record(
     "a group",
-    {"name": Key(NAME, required=True), "where": LATER, "group_by_distinct": LATER},
+    {
+        "name": Key(NAME, required=True),
+        "where": WHERE,
+        "group_by_distinct": Key(FILLED_TEXT, "a group for each value of this input"),
+    },
 )
 
+ITER_IDS = Items(
+    Scalar("a whole number of at least 0", lambda v: type(v) is int and v >= 0), least=1
+)
+SOURCE_MAP = Record(
+    "an input's source",
+    {
+        "source_type": Key(Choice(("local", "default", "task"), later=("import",))),
+        "task_ref": Key(
+            Either(
+                scalar=Scalar(
+                    "a task's index or unique name",
+                    lambda v: (
+                        (type(v) is int and v >= 0) or (isinstance(v, str) and v != "")
+                    ),
+                )
+            ),
+            "the index or unique name of an earlier task",
+        ),
+        "task_source_type": Key(Choice(("output", "input"), later=("any",))),
+        "element_iters": Key(ITER_IDS, "the element iterations to take, by their ids"),
+        "where": WHERE,
+        "path": LATER,
+        "import": LATER,
+    },
+)
 INPUT_SOURCE = Either(
     scalar=FILLED_TEXT,
-    items=Items(
-        Either(scalar=FILLED_TEXT, map=Later("a map as an input's source")), least=1
-    ),
-    map=Later("a map as an input's source"),
+    items=Items(Either(scalar=FILLED_TEXT, map=SOURCE_MAP), least=1),
+    map=SOURCE_MAP,
 )
 
+_WORD = Scalar("text or a number", lambda v: isinstance(v, str) or is_number(v))
+_GIVEN_FILE = {
+    "path": Key(FILLED_TEXT, "from the template's directory"),
+    "contents": Key(_WORD, "what the file holds"),
+    "extension": Key(FILLED_TEXT, "of a file that is given by its contents"),
+    "store_contents": Key(FLAG, "false: the file is only read when a run needs it"),
+}
+
 _ELEMENT_SET_KEYS = {
-    "inputs": Key(Either(map=Map(Anything()), items=Later("a list of inputs"))),
+    "input_files": Key(
+        Either(
+            map=Map(Either(scalar=FILLED_TEXT, map=Record("a file", _GIVEN_FILE))),
+            items=Items(
+                Record("a file", {"file": Key(LABEL, required=True), **_GIVEN_FILE})
+            ),
+        ),
+        "files by their label, in place of what generates them",
+    ),
+    "inputs": Key(Either(map=Map(Anything()), items=Items(INPUT_VALUE))),
     "sequences": Key(Items(SEQUENCE)),
     "multi_path_sequences": Key(Items(SEQUENCE)),
     "resources": Key(SCOPES),
-    "repeats": Key(
-        Either(
-            scalar=POSITIVE, items=Items(REPEAT), map=Later("a map of repeats (with seeds)")
-        )
-    ),
+    "environments": Key(ENVIRONMENTS, "specifiers of the environments to take"),
+    "env_preset": Key(TEXT, "one of the schema's `environment_presets`"),
+    "repeats": Key(Either(scalar=POSITIVE, items=Items(REPEAT), map=SEEDED_REPEATS)),
     "groups": Key(Items(GROUP)),
     "input_sources": Key(Map(INPUT_SOURCE)),
+    "sourceable_elem_iters": Key(
+        ITER_IDS, "the ids of the element iterations that inputs may come from"
+    ),
+    "allow_non_coincident_task_sources": Key(
+        FLAG, "true: what comes from one task need not be of the same elements"
+    ),
     "nesting_order": Key(Map(NESTING)),
     **dict.fromkeys(
-        (
-            "input_files",
-            "env_preset",
-            "environments",
-            "sourceable_elem_iters",
-            "allow_non_coincident_task_sources",
-        ),
+        (),
         LATER,
     ),
 }
 ELEMENT_SET = Record("an element set", _ELEMENT_SET_KEYS)
-
-TASK = Record(
-    "a task",
-    {
-        "schema": Key(
-            Either(
-                scalar=FILLED_TEXT,
-                map=Later("a schema inside a task (name one of template_components)"),
-                items=Later("a list of schemas"),
-            ),
-            required=True,
-        ),
-        "element_sets": Key(Items(ELEMENT_SET, least=1)),
-        "output_labels": LATER,
-        **_ELEMENT_SET_KEYS,
-    },
-)
 
 PARAMETER = Record(
     "a parameter",
@@ -282,27 +441,39 @@ ENVIRONMENT = Record(
                 )
             )
         ),
-        "specifiers": LATER,
+        "specifiers": Key(SPECIFIERS, "what tells it from others of its name"),
     },
 )
 
+TOLERANCE = Scalar(
+    "true, false, a number of runs, or a fraction from 0 to 1",
+    lambda v: (
+        isinstance(v, bool) or (is_number(v) and v >= 0 and (type(v) is int or v <= 1))
+    ),
+)
 _MODE = Key(Choice(("implicit",), later=("explicit", "never")))
 _INPUT_KEYS = {
     "default_value": Key(Anything()),
     "group": Key(NAME),
     "propagation_mode": _MODE,
-    "allow_failed_dependencies": LATER,
+    "allow_failed_dependencies": Key(
+        Either(scalar=TOLERANCE),
+        "whether, or how many or which fraction of, the runs that "
+        "make it may have failed: their values are null",
+    ),
 }
 
 SCHEMA_INPUT = Record(
     "a schema's input",
     {
         "parameter": Key(NAME, required=True),
-        "multiple": LATER,
+        "multiple": Key(
+            FLAG, "true: with the labels that a task gives, as `labels: {'*': {}}`"
+        ),
         "labels": Key(
             Map(
                 Either(
-                    scalar=Scalar("a map", lambda value: value is None),
+                    scalar=_NULL,
                     map=Record("a label", _INPUT_KEYS),
                 )
             )
@@ -316,25 +487,78 @@ SCHEMA_OUTPUT = Record(
     {"parameter": Key(NAME, required=True), "propagation_mode": _MODE},
 )
 
+_ARGUMENT = Scalar(
+    "text or a number",
+    lambda value: isinstance(value, str) or is_number(value),
+    {"type": ["string", "number"]},
+)
 COMMAND = Record(
     "a command",
     {
-        "command": Key(FILLED_TEXT, required=True),
+        "command": Key(FILLED_TEXT, "bash"),
+        "executable": Key(FILLED_TEXT, "in place of `command`: `<<executable:LABEL>>`"),
+        "arguments": Key(Items(_ARGUMENT), "what follows the `executable`"),
+        "variables": Key(Map(_ARGUMENT, names=NAME), "what `<<NAME>>` stands for"),
+        "stdin": Key(FILLED_TEXT, "`<<parameter:NAME>>`, `<<file:LABEL>>` or a file name"),
         "stdout": Key(FILLED_TEXT, "`<<TYPE(parameter:OUTPUT)>>` or a file name"),
         "stderr": Key(FILLED_TEXT, "`<<TYPE(parameter:OUTPUT)>>` or a file name"),
-        **dict.fromkeys(("stdin", "rules", "executable", "arguments", "variables"), LATER),
+        "rules": RULES,
     },
 )
 
+_FORMAT = Choice(("direct", "json", "hdf5"))
 _SCRIPT_DATA = Key(
     Either(
-        scalar=Choice(("direct", "json"), later=("hdf5",)),
-        map=Later("a format for each parameter"),
-    )
+        scalar=_FORMAT,
+        map=Map(
+            Either(
+                scalar=_FORMAT,
+                map=Record(
+                    "a parameter's data",
+                    {"format": Key(_FORMAT, required=True), "all_iterations": LATER},
+                ),
+            )
+        ),
+    ),
+    "a format for all, or for each parameter; `*` for the rest",
+)
+_FILE_LABELS = Key(Items(LABEL), "labels of command files")
+_FILE_FORMAT = Choice(("json", "hdf5"))
+_PROGRAM_DATA = Key(Either(scalar=_FILE_FORMAT, map=Map(_FILE_FORMAT)))
+
+GENERATOR = Record(
+    "an input file generator",
+    {
+        "input_file": Key(LABEL, "the label of the file that it makes", required=True),
+        "from_inputs": Key(Items(FILLED_TEXT), "parameters that its function gets"),
+        "script": Key(FILLED_TEXT, "`<<script:NAME.py>>` or a path", required=True),
+        "abortable": Key(FLAG),
+        "script_pass_env_spec": Key(FLAG, "it gets its environment as `env_spec`"),
+        "rules": LATER,
+    },
 )
 
-_ACTION_SCOPES = ("any", "main")
-_LATER_SCOPES = ("processing", "input_file_generator", "output_file_parser")
+_PARSER_KEYS = {
+    "from_files": Key(Items(LABEL, least=1), "the files that it reads", required=True),
+    "script": Key(FILLED_TEXT, "`<<script:NAME.py>>` or a path"),
+    "inputs": Key(Items(FILLED_TEXT), "parameters that its function gets beside files"),
+    "outputs": Key(Items(FILLED_TEXT), "outputs of earlier actions that it gets"),
+    "save_files": _FILE_LABELS,
+    "clean_up": _FILE_LABELS,
+    "abortable": Key(FLAG),
+    "script_pass_env_spec": Key(FLAG, "it gets its environment as `env_spec`"),
+    **dict.fromkeys(("rules", "options"), LATER),
+}
+PARSER = Record("an output file parser", _PARSER_KEYS)
+
+_ACTION_ENVIRONMENT = Either(
+    scalar=ENVIRONMENT_NAME,
+    map=Record(
+        "an environment with specifiers",
+        {"name": Key(ENVIRONMENT_NAME, required=True)},
+        others=(NAME, Key(SPECIFIER)),
+    ),
+)
 
 ACTION = Record(
     "an action",
@@ -343,10 +567,8 @@ ACTION = Record(
             Either(
                 map=Record(
                     "environments by scope",
-                    {
-                        **{scope: Key(ENVIRONMENT_NAME) for scope in _ACTION_SCOPES},
-                        **dict.fromkeys(_LATER_SCOPES, LATER),
-                    },
+                    {scope: Key(_ACTION_ENVIRONMENT) for scope in SCOPE_KINDS},
+                    others=(SCOPE, Key(_ACTION_ENVIRONMENT)),
                 ),
                 items=Items(
                     Record(
@@ -354,20 +576,25 @@ ACTION = Record(
                         {
                             "scope": Key(
                                 Either(
-                                    scalar=Choice(_ACTION_SCOPES, later=_LATER_SCOPES),
+                                    scalar=SCOPE,
                                     map=Record(
                                         "a scope",
                                         {
-                                            "type": Key(
-                                                Choice(_ACTION_SCOPES, later=_LATER_SCOPES),
-                                                required=True,
+                                            "type": Key(Choice(SCOPE_KINDS), required=True),
+                                            "kwargs": Key(
+                                                Record(
+                                                    "what a scope is for",
+                                                    {
+                                                        "file": Key(LABEL),
+                                                        "output": Key(NAME),
+                                                    },
+                                                )
                                             ),
-                                            "kwargs": LATER,
                                         },
                                     ),
                                 )
                             ),
-                            "environment": Key(ENVIRONMENT_NAME, required=True),
+                            "environment": Key(_ACTION_ENVIRONMENT, required=True),
                         },
                     )
                 ),
@@ -378,27 +605,42 @@ ACTION = Record(
         "script_data_in": _SCRIPT_DATA,
         "script_data_out": _SCRIPT_DATA,
         "script_exe": Key(LABEL, "the executable that runs the script"),
+        "data_files_use_opt": Key(
+            FLAG, "a script that is not Python is given `--inputs-json FILE`, not `FILE`"
+        ),
+        "script_data_files_use_opt": Key(FLAG, "the old name of `data_files_use_opt`"),
+        "script_pass_env_spec": Key(
+            FLAG, "the function gets its environment's name and specifiers as `env_spec`"
+        ),
+        "program": Key(FILLED_TEXT, "an executable file: `<<program:NAME>>` or a path"),
+        "program_path": Key(FILLED_TEXT, "the same"),
+        "program_exe": Key(LABEL, "the executable that runs the program, if not itself"),
+        "program_data_in": _PROGRAM_DATA,
+        "program_data_out": _PROGRAM_DATA,
         "requires_dir": Key(FLAG),
-        **dict.fromkeys(
-            (
-                "data_files_use_opt",
-                "script_pass_env_spec",
-                "jinja_template",
-                "jinja_template_path",
-                "program",
-                "program_path",
-                "program_exe",
-                "program_data_in",
-                "program_data_out",
-                "abortable",
-                "input_file_generators",
-                "output_file_parsers",
-                "input_files",
-                "output_files",
-                "rules",
-                "save_files",
-                "clean_up",
+        "rules": RULES,
+        "input_file_generators": Key(Items(GENERATOR, least=1)),
+        "output_file_parsers": Key(
+            Either(
+                map=Map(PARSER, names=NAME),
+                items=Items(
+                    Record(
+                        "an output file parser",
+                        {"output": Key(NAME, "what it makes, if anything"), **_PARSER_KEYS},
+                    )
+                ),
             ),
+            "by the output that each makes",
+        ),
+        "jinja_template": Key(FILLED_TEXT, "a template that is rendered: a path"),
+        "jinja_template_path": Key(FILLED_TEXT, "the same"),
+        "abortable": Key(FLAG, "its runs may be ended by `hpcflow abort`"),
+        "input_files": Key(Items(LABEL), "files that have to be there: labels"),
+        "output_files": Key(Items(LABEL), "files that it makes, or fails: labels"),
+        "save_files": Key(Items(LABEL), "files to keep with the workflow: labels"),
+        "clean_up": Key(Items(LABEL), "files to delete after a run: labels"),
+        **dict.fromkeys(
+            (),
             LATER,
         ),
     },
@@ -414,9 +656,115 @@ TASK_SCHEMA = Record(
         "inputs": Key(Items(SCHEMA_INPUT)),
         "outputs": Key(Items(SCHEMA_OUTPUT)),
         "actions": Key(Items(ACTION)),
-        **dict.fromkeys(
-            ("version", "parameter_class_modules", "web_doc", "environment_presets"), LATER
+        "environment_presets": Key(
+            Map(ENVIRONMENTS), "specifiers of environments, by a name for all of them"
         ),
+        "parameter_class_modules": Key(
+            Items(MODULE), "modules with the classes of parameters' values"
+        ),
+        **dict.fromkeys(("version", "web_doc"), LATER),
+    },
+)
+
+TASK_REFERENCE = Scalar(
+    "a task's index or unique name",
+    lambda value: (type(value) is int and value >= 0) or isinstance(value, str),
+    {"type": ["integer", "string"]},
+)
+
+LOOP = Record(
+    "a loop",
+    {
+        "name": Key(LABEL, "loop_0, loop_1, ... where it is left out"),
+        "tasks": Key(
+            Items(TASK_REFERENCE, least=1),
+            "indices or unique names of tasks that follow one another",
+            required=True,
+        ),
+        "num_iterations": Key(POSITIVE, "the most that an element has", required=True),
+        "non_iterable_parameters": Key(
+            Items(FILLED_TEXT), "inputs that are the same in every iteration"
+        ),
+        "termination": Key(
+            Record(
+                "a termination",
+                {
+                    "path": Key(FILLED_TEXT, "`outputs.P`, or a part of it", required=True),
+                    "condition": Key(
+                        Anything(), "such as `{value.less_than: 0.1}`", required=True
+                    ),
+                },
+            ),
+            "an element that fulfils it needs no further iteration",
+        ),
+        "termination_task": Key(
+            TASK_REFERENCE, "whose values the termination looks at: default the last task"
+        ),
+    },
+)
+
+COMMAND_FILE = Record(
+    "a command file",
+    {
+        "label": Key(LABEL, required=True),
+        "name": Key(
+            Either(
+                scalar=FILLED_TEXT,
+                map=Record(
+                    "a file name",
+                    {
+                        "name": Key(FILLED_TEXT, "`{}` for each of `args`", required=True),
+                        "args": Key(Items(_WORD)),
+                        "is_regex": Key(FLAG, "`name` is a regular expression"),
+                    },
+                ),
+            ),
+            "a path in the run's directory",
+            required=True,
+        ),
+    },
+)
+
+TASK = Record(
+    "a task",
+    {
+        "schema": Key(
+            Either(
+                scalar=FILLED_TEXT,
+                map=TASK_SCHEMA,
+                items=Items(Either(scalar=FILLED_TEXT, map=TASK_SCHEMA), least=1),
+            ),
+            required=True,
+        ),
+        "element_sets": Key(Items(ELEMENT_SET, least=1)),
+        "output_labels": Key(
+            Items(
+                Record(
+                    "an output's label",
+                    {
+                        "parameter": Key(NAME, required=True),
+                        "label": Key(LABEL, required=True),
+                        "where": WHERE,
+                    },
+                )
+            ),
+            "inputs of later tasks, by their labels, that outputs of this task go to",
+        ),
+        **_ELEMENT_SET_KEYS,
+    },
+)
+
+_META_PARAMETERS = Items(Record("a parameter", {"parameter": Key(NAME, required=True)}))
+
+META_TASK_SCHEMA = Record(
+    "a meta-task's schema",
+    {
+        "objective": Key(NAME, required=True),
+        "method": Key(NAME),
+        "implementation": Key(NAME),
+        "doc": Key(TEXTS),
+        "inputs": Key(_META_PARAMETERS, "what its tasks must take"),
+        "outputs": Key(_META_PARAMETERS, "what its tasks must make"),
     },
 )
 
@@ -426,8 +774,8 @@ COMPONENTS = Record(
         "parameters": Key(Items(PARAMETER)),
         "environments": Key(Items(ENVIRONMENT)),
         "task_schemas": Key(Items(TASK_SCHEMA)),
-        "command_files": LATER,
-        "meta_task_schemas": LATER,
+        "command_files": Key(Items(COMMAND_FILE)),
+        "meta_task_schemas": Key(Items(META_TASK_SCHEMA)),
     },
 )
 
@@ -438,17 +786,19 @@ TEMPLATE = Record(
         "doc": Key(TEXTS),
         "tasks": Key(Items(TASK, least=1), required=True),
         "resources": Key(SCOPES),
+        "merge_resources": Key(FLAG, "false: `resources` are for nothing but to be read"),
+        "environments": Key(ENVIRONMENTS, "specifiers of the environments to take"),
+        "env_presets": Key(TEXTS, "presets; a task takes the first that its schema has"),
+        "merge_envs": Key(FLAG, "false: tasks don't take these environments and presets"),
+        "loops": Key(Items(LOOP), "ranges of tasks that are executed several times"),
+        "meta_tasks": Key(
+            Map(Items(TASK, least=1)), "the tasks that a meta-task's schema stands for"
+        ),
         "template_components": Key(COMPONENTS),
         **dict.fromkeys(
             (
-                "meta_tasks",
-                "loops",
                 "config",
-                "environments",
-                "env_presets",
                 "store_kwargs",
-                "merge_resources",
-                "merge_envs",
             ),
             LATER,
         ),

@@ -1,4 +1,4 @@
-"""Templates from files and texts: the one place here that reads files and draws seeds."""
+"""Templates from files and texts, worked through to a workflow."""
 
 from __future__ import annotations
 
@@ -6,33 +6,42 @@ import difflib
 import os
 import secrets
 import sys
-from dataclasses import dataclass, field
+from collections import ChainMap
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpcflow.model.command_text import parse_command_text
 from hpcflow.model.workflow import Task, Workflow
 from hpcflow.template.context import Context
+from hpcflow.template.env_choice import read_template_environments
 from hpcflow.template.environments import (
     builtin_environments,
     read_environments,
+    tell_environments,
     text_lines,
 )
+from hpcflow.template.files import read_command_files
 from hpcflow.template.json_text import JsonSyntaxError, parse_json
 from hpcflow.template.language import TEMPLATE
+from hpcflow.template.meta_tasks import MetaTasks
 from hpcflow.template.nodes import Node, child, items, value_of
+from hpcflow.template.packages import Late, PackageReader
 from hpcflow.template.problems import Problem, Problems, TemplateError
 from hpcflow.template.resources import read_layers
 from hpcflow.template.schemas import read_schemas
 from hpcflow.template.shape import Checker
 from hpcflow.template.source import Source, substitute
 from hpcflow.template.tasks import TaskReader
+from hpcflow.template.urls import UrlFiles, is_url, read_url
 from hpcflow.template.yaml12 import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from hpcflow.model.environment import Environment
+    from hpcflow.template.context import Files
 
 __all__ = ["Examined", "TemplateError", "check_template", "examine", "load_template"]
 
@@ -48,7 +57,9 @@ class Options:
     ones; a template's own come first. schedulers: the names that `scheduler` may have.
     python: the interpreter of python_env. draw_seed: a seed where a random sequence
     has none. check_command: raises CommandTextError for a command that can't be made
-    into bash, beside what the grammar of its forms says.
+    into bash, beside what the grammar of its forms says. packages: finds the folders of
+    schema packages, by name; called when a template names what it does not define.
+    has_module: whether this Python can import a package.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +68,8 @@ class Options:
     python: str = sys.executable
     draw_seed: Callable[[], int] = lambda: secrets.randbits(32)
     check_command: Callable[[str], object] = parse_command_text
+    packages: Callable[[], Mapping[str, str]] = dict
+    has_module: Callable[[str], bool] = lambda name: find_spec(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +135,9 @@ def examine(
     if root is None:
         return Examined(None, problems.sorted(), {})
     Checker(problems).check(root, TEMPLATE, ())
-    files = FileFinder(os.path.dirname(file) or ".")
+    files: Files = FileFinder(os.path.dirname(file) or ".")
+    if is_url(file):
+        files = UrlFiles(file)
     workflow, seeds = _build(root, text, problems, files, options, file)
     return Examined(None if problems.any_errors else workflow, problems.sorted(), seeds)
 
@@ -139,26 +154,35 @@ def _build(
         return None, {}
     root = Node(root.value, root.at, root.keys)  # readable also where a key is missing
     components = child(root, "template_components")
-    context = Context(
-        problems,
-        source.text,
-        files,
-        {**builtin_environments(options.python), **options.environments},
-        options.schedulers,
-        options.draw_seed,
-        options.check_command,
-    )
+    packages = package_reader(options)
+    context = _context(options, packages, problems, source.text, files)
     path = ("template_components", "environments")
     own = read_environments(child(components, "environments"), path, context)
-    context.environments = {**context.environments, **own}
+    groups = (options.environments.values(), own.values())
+    tell_environments(
+        context, builtin_environments(options.python), groups, packages.environments
+    )
     _check_parameters(child(components, "parameters"), problems)
+    context.command_files = read_command_files(
+        child(components, "command_files"), ("template_components", "command_files"), context
+    )
     schemas = read_schemas(
         child(components, "task_schemas"), ("template_components", "task_schemas"), context
     )
+    schemas = replace(
+        schemas, by_name=ChainMap(dict(schemas.by_name), Late(packages.schemas))
+    )
     resources = read_layers(child(root, "resources"), ("resources",), context)
+    if not value_of(root, "merge_resources", True):
+        resources = {}
+    context.template_environments = read_template_environments(root, context)
     reader = TaskReader(schemas, resources, context)
-    tasks = reader.read(child(root, "tasks"))
+    metas = MetaTasks(
+        child(root, "meta_tasks"), child(components, "meta_task_schemas"), context
+    )
+    tasks, loops = reader.read(child(root, "tasks"), child(root, "loops"), metas)
     if problems.any_errors:
+        problems.add_others(packages.problems)
         return None, context.seeds
     stem = os.path.splitext(os.path.basename(file))[0] or "workflow"
     workflow = Workflow(
@@ -168,13 +192,58 @@ def _build(
         _used_environments(tasks, context),
         source.original,
         file,
+        loops=loops,
     )
     return workflow, context.seeds
 
 
+def package_reader(options: Options) -> PackageReader:
+    """What reads the schema packages that the options name."""
+
+    def settings(problems: Problems, text: str, files: Files) -> Context:
+        return _context(options, reader, problems, text, files)
+
+    reader = PackageReader(options.packages, settings)
+    return reader
+
+
+def _context(
+    options: Options,
+    packages: PackageReader,
+    problems: Problems,
+    text: str,
+    files: Files,
+) -> Context:
+    context = Context(
+        problems,
+        text,
+        files,
+        {},
+        options.schedulers,
+        options.draw_seed,
+        options.check_command,
+        has_module=options.has_module,
+    )
+    tell_environments(
+        context,
+        builtin_environments(options.python),
+        (options.environments.values(),),
+        packages.environments,
+    )
+    return context
+
+
 def _used_environments(tasks: tuple[Task, ...], context: Context) -> dict[str, Environment]:
-    names = dict.fromkeys(a.environment for task in tasks for a in task.schema.actions)
-    return {name: context.environments[name] for name in names}
+    used = {
+        resources.environment or action.environment: action.environment
+        for task in tasks
+        for action, column in zip(task.schema.actions, task.resources, strict=True)
+        for resources in column.table
+    }
+    return {
+        key: next(each for each in context.variants[name] if each.key == key)
+        for key, name in used.items()
+    }
 
 
 def _check_parameters(node: Node | None, problems: Problems) -> None:
@@ -213,14 +282,11 @@ class _UnreadableError(Exception):
 
 
 def _read(file: str) -> str:
-    if "://" in file:
-        message = "templates from a URL are not supported yet"
-        raise _UnreadableError(Problem(file, 0, 0, "", message))
     try:
-        data = Path(file).read_bytes()
+        data = read_url(file) if is_url(file) else Path(file).read_bytes()
     except OSError as error:
         suggestion = ""
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError) and not is_url(file):
             suggestion = FileFinder(os.path.dirname(file) or ".").similar(file)
         message = f"the template can't be read: {error.strerror or error}"
         problem = Problem(file, 0, 0, "", message, suggestion=suggestion)
@@ -246,9 +312,20 @@ class FileFinder:
 
         Raises: OSError, UnicodeDecodeError
         """
-        beside = os.path.join(self._directory, name)
-        path = beside if os.path.lexists(beside) or not os.path.lexists(name) else name
+        path = self._find(name)
         return Path(path).read_text(encoding="utf-8-sig")
+
+    def read_bytes(self, name: str) -> tuple[bytes, str]:
+        """A file's content and absolute path.
+
+        Raises: OSError
+        """
+        path = self._find(name)
+        return Path(path).read_bytes(), os.path.abspath(path)
+
+    def _find(self, name: str) -> str:
+        beside = os.path.join(self._directory, name)
+        return beside if os.path.lexists(beside) or not os.path.lexists(name) else name
 
     def similar(self, name: str) -> str:
         """The name of a file that was probably meant, or ""."""

@@ -119,6 +119,10 @@ class Problems:
         )
         self._found[problem] = None
 
+    def add_others(self, problems: Iterable[Problem]) -> None:
+        """Take up problems of other files."""
+        self._found.update(dict.fromkeys(problems))
+
     def line_of(self, at: int) -> int:
         """The line of an offset, to be named in a message."""
         return self._positions.locate(at)[0]

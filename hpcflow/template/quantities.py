@@ -8,8 +8,14 @@ from typing import Any
 TIME = "seconds, 'HH:MM:SS' or 'D-HH:MM:SS'"
 MEMORY = "bytes, or text such as '4GiB' or '500MB'"
 
-_TIME = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)")
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGTP]i?)?B")
+_TIME_TEXT = r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)"
+_MEMORY_TEXT = r"(\d+(?:\.\d+)?)\s*([kKMGTP]i?)?B"
+# of whole texts, as editors need them
+TIME_PATTERN = rf"^\s*{_TIME_TEXT}\s*$"
+MEMORY_PATTERN = rf"^\s*{_MEMORY_TEXT}\s*$"
+
+_TIME = re.compile(_TIME_TEXT)
+_MEMORY = re.compile(_MEMORY_TEXT)
 _UNITS = {"": 1} | {
     prefix + suffix: base**power
     for power, prefixes in enumerate(("kK", "M", "G", "T", "P"), start=1)

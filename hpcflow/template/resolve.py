@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpcflow.model.schema import MISSING
+from hpcflow.template.context import Place, Section
+from hpcflow.template.files import inputs_of_replaced
+from hpcflow.template.nodes import child, items, value_of
 from hpcflow.template.problems import listed, nearest
+from hpcflow.template.rules import read_rules
 
 if TYPE_CHECKING:
     from hpcflow.model.schema import SchemaInput, TaskSchema
     from hpcflow.model.workflow import Indices, Task
     from hpcflow.template.context import Context
     from hpcflow.template.element_sets import ElementSetSpec, NamedSource
+    from hpcflow.template.nodes import Node
+    from hpcflow.template.problems import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The origin of an input: "local", "default", or "output" or "input" of a task."""
+    """The origin of an input: "local", "default", or "output" or "input" of a task.
+
+    Or "several" of these, in `options`. iterations: ids of the element iterations that
+    are taken; None for all. where: rules that the elements of the task have to fulfil,
+    which stand at `place`.
+    """
 
     kind: str
     task: int = -1
     name: str = ""
+    iterations: tuple[int, ...] | None = None
+    where: tuple[dict[str, Any], ...] = field(default=(), hash=False)
+    place: Place | None = None
+    options: tuple[Origin, ...] = ()
+
+    @property
+    def all(self) -> tuple[Origin, ...]:
+        """The single origins."""
+        return self.options or (self,)
 
 
 @dataclass(slots=True)
@@ -32,6 +52,7 @@ class TaskState:
     sources: by input, its origin in each element set.
     sets: the (first, count) of each element set, where the task is expanded.
     groups: by name, the number of each element's group; -1 where it is in none.
+    labels: by the name of an input, "p[label]", the output that goes to it.
     """
 
     index: int
@@ -41,6 +62,7 @@ class TaskState:
     sources: dict[str, list[Origin | None]] = field(default_factory=dict)
     sets: list[tuple[int, int]] = field(default_factory=list)
     groups: dict[str, Indices] = field(default_factory=dict)
+    labels: dict[str, Origin] = field(default_factory=dict)
 
     def provides(self, name: str) -> list[int]:
         """The element sets whose input `name` can be taken by later tasks."""
@@ -53,7 +75,7 @@ class TaskState:
     def defines(self, name: str) -> bool:
         """Whether an element set gives the input itself."""
         return any(
-            source is not None and source.kind == "local"
+            source is not None and any(one.kind == "local" for one in source.all)
             for source in self.sources.get(name, ())
         )
 
@@ -69,6 +91,7 @@ class Upstream:
         self.unknown = False
         self._outputs: dict[str, TaskState] = {}
         self._inputs: dict[str, TaskState] = {}
+        self._labels: dict[str, Origin] = {}
         self._by_name: dict[str, TaskState] = {}
 
     def add(self, state: TaskState | None) -> None:
@@ -79,6 +102,7 @@ class Upstream:
             return
         self._by_name[state.name] = state
         self._outputs.update(dict.fromkeys(state.schema.outputs, state))
+        self._labels.update(state.labels)
         for item in state.schema.inputs:
             if state.provides(item.name):
                 self._inputs[item.name] = state
@@ -89,14 +113,27 @@ class Upstream:
         assert state is not None
         return state
 
-    def nearest(self, item: SchemaInput) -> Origin | None:
+    def nearest(
+        self, item: SchemaInput, sourceable: frozenset[int] | None = None
+    ) -> Origin | None:
         """The task that an input without a value or a named source is taken from.
 
         The nearest that makes it; or else, or where a nearer one defines it itself,
         the nearest that has it as an input. Labelled inputs come from inputs only.
+        sourceable: only tasks with these element iterations are looked at. What a task
+        labels goes to the input of that label, and nothing else does.
         """
+        labelled = self._labels.get(item.name)
+        if labelled is not None:
+            return labelled
         maker = self._outputs.get(item.name)
         holder = self._inputs.get(item.name)
+        if sourceable is not None:
+            known = [state for state in reversed(self.states) if state is not None]
+            states = [state for state in known if self._any_of(state, sourceable)]
+            made = (state for state in states if item.name in state.schema.outputs)
+            held = (state for state in states if state.provides(item.name))
+            maker, holder = next(made, None), next(held, None)
         if holder is not None and (
             maker is None or (holder.index > maker.index and holder.defines(item.name))
         ):
@@ -104,6 +141,21 @@ class Upstream:
         if maker is not None:
             return Origin("output", maker.index, item.name)
         return None
+
+    def _any_of(self, state: TaskState, iterations: frozenset[int]) -> bool:
+        first = self.first_iteration(state.index)
+        count = 0 if state.task is None else state.task.num_elements
+        return any(first <= number < first + count for number in iterations)
+
+    def first_iteration(self, index: int) -> int:
+        """The id of the first element iteration of a task: they are counted as made."""
+        earlier = [state.task for state in self.states[:index] if state is not None]
+        return sum(task.num_elements for task in earlier if task is not None)
+
+    @property
+    def labelled(self) -> list[str]:
+        """The inputs, "p[label]", that tasks label outputs for."""
+        return list(self._labels)
 
     def find(self, reference: str) -> TaskState | None:
         """The task of a reference: its index or its unique name."""
@@ -118,21 +170,61 @@ class Upstream:
         return list(self._by_name)
 
 
+def read_output_labels(
+    node: Node | None, path: Path, state: TaskState, context: Context
+) -> None:
+    """Note which of a task's outputs go to the inputs of which labels."""
+    section = Section(context)
+    for number, item in items(node):
+        here = (*path, number)
+        parameter, label = value_of(item, "parameter"), value_of(item, "label")
+        name = f"{parameter}[{label}]"
+        if parameter not in state.schema.outputs:
+            section.add(
+                item.value["parameter"].at,
+                (*here, "parameter"),
+                f"the task {state.name!r} has no output {parameter!r}",
+                f"one of {listed(state.schema.outputs)}",
+                nearest(parameter, state.schema.outputs),
+            )
+        elif name in state.labels:
+            section.add(item.at, here, f"{name!r} is given twice")
+        else:
+            where = child(item, "where")
+            inputs = [one.name for one in state.schema.inputs]
+            names = {"inputs": inputs, "outputs": state.schema.outputs}
+            rules = read_rules(where, (*here, "where"), names, section)
+            place = Place(where.at if where is not None else item.at, (*here, "where"))
+            origin = Origin("output", state.index, parameter, None, rules, place)
+            state.labels[name] = origin
+
+
 def resolve_sources(
     schema: TaskSchema, spec: ElementSetSpec, upstream: Upstream, context: Context
 ) -> dict[str, Origin | None]:
     """The origin of each input; None where there is none, which is reported."""
     missing: list[SchemaInput] = []
+    unneeded = inputs_of_replaced(schema, {file.label for file in spec.files})
     found: dict[str, Origin | None] = {}
     for item in schema.inputs:
         named = spec.sources.get(item.name)
         if named is not None:
-            source = _named_source(item, named, spec, upstream, context)
+            options = [_named_source(item, one, spec, upstream, context) for one in named]
+            known = [one for one in options if one is not None]
+            source = None
+            if len(known) == len(options):
+                source = known[0]
+                if len(known) > 1:
+                    source = Origin("several", options=tuple(known))
         elif item.name in spec.local:
             source = Origin("local")
         else:
-            source = upstream.nearest(item)
+            source = upstream.nearest(item, spec.sourceable)
             if source is None and item.default is not MISSING:
+                source = Origin("default")
+            if source is None and item.name in spec.partly_local:
+                source = Origin("local")  # of its parts alone
+            if source is None and item.name in unneeded:
                 source = Origin("default")
             if source is None:
                 missing.append(item)
@@ -174,11 +266,14 @@ def _named_source(
     wrong = spec.section.add
 
     if named.kind == "local":
-        if item.name not in spec.local and not spec.section.faulty:
+        given = spec.local | spec.partly_local
+        if item.name not in given and not spec.section.faulty:
             message = f"{item.name!r} has no local value"
             wrong(at, path, message, "one in `inputs`, or a sequence")
         return Origin("local")
-    if item.name in spec.local:
+    if item.name in spec.local and not any(
+        one.kind == "local" for one in spec.sources[item.name]
+    ):
         context.problems.add(
             at, path, f"the local value of {item.name!r} is not used", severity="warning"
         )
@@ -212,4 +307,7 @@ def _named_source(
             nearest(wanted, offered),
         )
         return None
-    return Origin(named.of, state.index, wanted)
+    names = {"inputs": list(state.sources), "outputs": state.schema.outputs}
+    where = read_rules(named.where, (*path, "where"), names, spec.section)
+    place = Place(named.where.at, (*path, "where")) if named.where is not None else None
+    return Origin(named.of, state.index, wanted, named.iterations, where, place)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from hpcflow.model.resources import Resources
-from hpcflow.template.nodes import Node, child, plain
+from hpcflow.model.resources import RUN_RESOURCES, Resources
+from hpcflow.template.env_choice import read_specs
+from hpcflow.template.nodes import Node, broken, child, entries, plain
 from hpcflow.template.problems import listed, nearest
 from hpcflow.template.quantities import parse_memory, parse_time
+from hpcflow.template.scopes import parse_scope, scopes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from hpcflow.template.context import Context
     from hpcflow.template.problems import Path
@@ -19,16 +21,13 @@ if TYPE_CHECKING:
 Layer = dict[str, Any]  # by field of `Resources`
 Layers = dict[str, Layer]  # by scope
 
-# From least to most specific. An element set's values stand above the template's of
-# the same scope.
-SCOPES = ("any", "main")
-
 # What `<<resource:...>>` may name: the numbers and names among the fields.
 RESOURCES_IN_COMMANDS = tuple(
     field.name
     for field in fields(Resources)
     if field.type in ("int", "int | None", "str", "str | None")
-)
+    and field.name != "environment"
+) + tuple(RUN_RESOURCES)
 
 _SCHEDULERS = {"direct": "local"}  # names of hpcflow 0.2
 _FIELDS = {
@@ -36,7 +35,8 @@ _FIELDS = {
     "memory_per_core": "memory_per_core_bytes",
     "time_limit": "time_limit_s",
     "queue": "partition",
-    "scheduler_args": "directives",
+    "shell_args": "shell_command",
+    "scheduler_args": "",  # sets several
     "SLURM_partition": "partition",
     "SLURM_num_tasks": "num_tasks",
     "SLURM_num_tasks_per_node": "num_tasks_per_node",
@@ -45,23 +45,55 @@ _FIELDS = {
 }
 
 
+# What rules may look at: by the names of a template.
+RESOURCES_IN_RULES = (*dict.fromkeys((*(f.name for f in fields(Resources)), *_FIELDS)),)
+
+
+_RESOLVED = {field.name for field in fields(Resources)} - {"environment"}
+
+
 def _exit_codes(value: Any) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, list) else (value,)
 
 
-def _directives(value: Any) -> tuple[tuple[str, str | None], ...]:
+def _directives(given: dict[str, Any]) -> tuple[tuple[str, str | None], ...]:
     found: list[tuple[str, str | None]] = []
-    for option, given in (value.get("directives") or {}).items():
-        parts = given if isinstance(given, list) else [given]
+    for option, value in given.items():
+        parts = value if isinstance(value, list) else [value]
         found += [(option, None if part is None else str(part)) for part in parts]
     return tuple(found)
+
+
+def _shell_command(value: Any) -> tuple[str, ...]:
+    given = value.get("executable", ())
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _read_scheduler_args(node: Node, path: Path, context: Context) -> Layer:
+    """The fields that `scheduler_args` sets."""
+    value = plain(node)
+    for key in ("directives", "options"):
+        value[key] = (
+            {} if node.value.get(key) is None or broken(node.value[key]) else value[key]
+        )
+    both = sorted({*value["directives"]} & {*(value["options"] or ())})
+    if both:
+        at = node.value["options"].at
+        message = (
+            f"{listed(both)} is in 'directives' already, of which this is the old name"
+        )
+        context.problems.add(at, (*path, "options"), message)
+    layer = {"directives": _directives({**(value["options"] or {}), **value["directives"]})}
+    if value.get("shebang_args"):
+        layer["shebang_args"] = value["shebang_args"]
+    return layer
 
 
 _CONVERT: dict[str, Callable[[Any], Any]] = {
     "memory": parse_memory,
     "memory_per_core": parse_memory,
     "time_limit": parse_time,
-    "scheduler_args": _directives,
+    "shell_args": _shell_command,
     "resources_id": str,
     "scheduler": lambda value: _SCHEDULERS.get(value, value),
     "success_exit_codes": _exit_codes,
@@ -69,12 +101,16 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
 
 
 def field_of(item: str) -> str:
-    """The field of `Resources` that an item sets."""
+    """The field of `Resources` that an item sets; "" where it sets several."""
     return _FIELDS.get(item, item)
 
 
 def read_item(item: str, node: Node, path: Path, context: Context) -> Any:
     """The value of an item that has passed its shape's check."""
+    if item == "scheduler_args":
+        return _read_scheduler_args(node, path, context)
+    if item == "environments":
+        return read_specs(node, path, context)
     value = _CONVERT.get(item, lambda given: given)(plain(node))
     if item == "scheduler" and value not in context.schedulers:
         node.bad = True
@@ -90,18 +126,31 @@ def read_item(item: str, node: Node, path: Path, context: Context) -> Any:
 
 def read_layers(node: Node | None, path: Path, context: Context) -> Layers:
     """The values of a `resources` key, by scope."""
-    return {
-        scope: _read_layer(child(node, scope), (*path, scope), context) for scope in SCOPES
-    }
+    found: Layers = {}
+    places: dict[str, str] = {}
+    for name, at, given in entries(node):
+        scope = parse_scope(name)
+        if scope is None or given.bad:
+            continue
+        if scope in found:
+            message = f"the scope {scope!r} is given as {places[scope]!r} already"
+            context.problems.add(at, (*path, name), message)
+        places[scope] = name
+        found[scope] = read_layer(child(node, name), (*path, name), context)
+    return found
 
 
-def _read_layer(node: Node | None, path: Path, context: Context) -> Layer:
+def read_layer(node: Node | None, path: Path, context: Context) -> Layer:
+    """The values of one scope, by field."""
     layer: Layer = {}
     if node is None:
         return layer
     items: dict[str, str] = {}
     for item, given in node.value.items():
-        if given.bad or given.value is None:
+        if broken(given) or given.value is None:
+            continue
+        if item == "scheduler_args":
+            layer |= read_item(item, given, (*path, item), context)
             continue
         field = field_of(item)
         if field in items:
@@ -117,17 +166,33 @@ def _read_layer(node: Node | None, path: Path, context: Context) -> Layer:
     return layer
 
 
+def layers_of(scope: str, template: Layers, element_set: Layers) -> list[tuple[str, Layer]]:
+    """The layers of an action's scope, from the least to the most specific.
+
+    An element set's values stand above the template's of the same scope.
+    """
+    return [
+        (name, given[name])
+        for name in scopes_of(scope)
+        for given in (template, element_set)
+        if name in given
+    ]
+
+
 def resolve_resources(
-    template: Layers, element_set: Layers, swept: Mapping[tuple[str, str], Any]
+    layers: Sequence[tuple[str, Layer]], swept: Mapping[tuple[str, str], Any], scope: str
 ) -> Resources:
-    """The resources of a main action. swept: values of sequences, by scope and field."""
+    """The resources of an action. swept: values of sequences, by scope and field."""
     merged: Layer = {}
-    for scope in SCOPES:
-        merged |= template[scope]
-        merged |= element_set[scope]
-        merged |= {field: value for (s, field), value in swept.items() if s == scope}
-    merged.setdefault("num_cores", _derived_cores(merged))
-    return Resources(**merged)
+    for name in scopes_of(scope):
+        for other, layer in layers:
+            merged |= layer if other == name else {}
+        for (other, field), value in swept.items():
+            if other == name:
+                merged |= {field: value} if field else value
+    known = {name: value for name, value in merged.items() if name in _RESOLVED}
+    known.setdefault("num_cores", _derived_cores(merged))
+    return Resources(**known)
 
 
 def _derived_cores(merged: Layer) -> int:

@@ -5,13 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hpcflow.model.schema import MISSING, Action, SchemaInput, TaskSchema
-from hpcflow.template.actions import ActionReader, Draft, made_by_commands
+from hpcflow.model.command_text import CommandTextError, Form, parse_command_text
+from hpcflow.model.schema import MISSING, Action, CommandFile, SchemaInput, TaskSchema
+from hpcflow.template.actions import ActionReader, Draft, made_without_script
 from hpcflow.template.context import Section
-from hpcflow.template.nodes import Node, broken, child, items, key_at, plain, value_of
+from hpcflow.template.env_choice import read_specs
+from hpcflow.template.labels import any_label
+from hpcflow.template.nodes import (
+    Node,
+    broken,
+    child,
+    entries,
+    items,
+    plain,
+    value_of,
+)
 from hpcflow.template.problems import listed, nearest
+from hpcflow.template.rules import rule_inputs
+from hpcflow.template.value_classes import Classes, class_name, read_classes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hpcflow.template.context import Context
     from hpcflow.template.problems import Path
 
@@ -24,7 +39,7 @@ class Schemas:
     but nothing is concluded from what they lack.
     """
 
-    by_name: dict[str, TaskSchema] = field(default_factory=dict)
+    by_name: Mapping[str, TaskSchema] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     any_nameless: bool = False
 
@@ -54,6 +69,13 @@ def read_schemas(node: Node | None, path: Path, context: Context) -> Schemas:
     return Schemas(by_name, faulty, nameless)
 
 
+def read_schema(node: Node, path: Path, context: Context) -> tuple[TaskSchema, bool]:
+    """A schema that is written out, and whether it has problems."""
+    reader = _SchemaReader(node, path, context)
+    schema = reader.read()
+    return schema, reader.section.faulty
+
+
 class _SchemaReader:
     """Reads and checks one schema."""
 
@@ -63,10 +85,14 @@ class _SchemaReader:
         self._context = context
         self._inputs: dict[str, tuple[SchemaInput, Node, Path]] = {}
         self._outputs: dict[str, tuple[Node, Path]] = {}
+        self._classes: Classes = {}
         self.section = Section(context, faulty=broken(node))
 
     def read(self) -> TaskSchema:
         node = self._node
+        modules = child(node, "parameter_class_modules")
+        path = (*self._path, "parameter_class_modules")
+        self._classes = read_classes(modules, path, self.section)
         self._read_inputs(child(node, "inputs"))
         self._read_outputs(child(node, "outputs"))
         actions = self._read_actions(child(node, "actions"))
@@ -77,7 +103,29 @@ class _SchemaReader:
             tuple(entry[0] for entry in self._inputs.values()),
             tuple(self._outputs),
             actions,
+            self._files(actions),
+            {
+                name: read_specs(
+                    item, (*self._path, "environment_presets", name), self._context
+                )
+                for name, _, item in entries(child(node, "environment_presets"))
+                if not item.bad
+            },
+            {name: class_name(kind) for name, kind in self._classes.items()},
         )
+
+    def _files(self, actions: tuple[Action, ...]) -> tuple[CommandFile, ...]:
+        """The command files that the actions use, or that their commands name."""
+        labels = {label for action in actions for label in action.files.used}
+        labels |= {
+            part.name
+            for action in actions
+            for command in action.commands
+            for part in _forms(command.command)
+            if part.kind == "file"
+        }
+        known = self._context.command_files.by_label
+        return tuple(known[label] for label in sorted(labels) if label in known)
 
     def _read_inputs(self, node: Node | None) -> None:
         for number, item in items(node):
@@ -85,13 +133,13 @@ class _SchemaReader:
             parameter: str = value_of(item, "parameter")
             labels = child(item, "labels")
             if labels is None or not labels.value:
-                self._add_input(parameter, parameter, item, item, path)
+                many = value_of(item, "multiple", False)
+                name = any_label(parameter) if many else parameter
+                self._add_input(name, parameter, item, item, path)
                 continue
             for label, spec in labels.value.items():
                 here = (*path, "labels", label)
-                if label == "*":
-                    self.section.later(key_at(labels, label), here, "the label '*' (any)")
-                elif not spec.bad:
+                if not spec.bad:
                     self._add_input(f"{parameter}[{label}]", parameter, spec, item, here)
 
     def _add_input(
@@ -106,7 +154,11 @@ class _SchemaReader:
                 found = source.value.get("default_value")
                 default = MISSING if found is None else plain(found)
         group = value_of(node, "group") or value_of(parent, "group")
-        self._inputs[name] = (SchemaInput(name, parameter, default, group), node, path)
+        tolerance = value_of(node, "allow_failed_dependencies")
+        if tolerance is None:
+            tolerance = value_of(parent, "allow_failed_dependencies")
+        item = SchemaInput(name, parameter, default, group, _allow_failed(tolerance))
+        self._inputs[name] = (item, node, path)
 
     def _read_outputs(self, node: Node | None) -> None:
         for number, item in items(node):
@@ -119,28 +171,30 @@ class _SchemaReader:
     def _read_actions(self, node: Node | None) -> tuple[Action, ...]:
         drafts: list[Draft] = []
         reader = ActionReader(self._context, tuple(self._inputs), tuple(self._outputs))
+        reader.classes = self._classes
         for number, item in items(node):
             path = (*self._path, "actions", number)
-            draft = reader.read(item, path, drafts, self._made_elsewhere(node, number))
-            self.section.faulty |= draft.faulty
-            drafts.append(draft)
+            made = reader.read(item, path, drafts, self._made_elsewhere(node, number))
+            self.section.faulty |= any(draft.faulty for draft in made)
+            drafts += made
         if not self.section.faulty:
             self._check_flow(drafts)
         return tuple(draft.action for draft in drafts)
 
     def _made_elsewhere(self, node: Node | None, number: int) -> frozenset[str]:
-        """Outputs that the commands of other actions make, as far as can be read."""
+        """Outputs that others' commands and parsers make, as far as can be read."""
         return frozenset(
             name
             for other, item in items(node)
             if other != number
-            for name in made_by_commands(item)
+            for name in made_without_script(item)
         )
 
     def _check_flow(self, drafts: list[Draft]) -> None:
         """Every output is made, every input used, and nothing made for nobody."""
         made = {name: None for draft in drafts for name in draft.action.outputs}
         used = {name for draft in drafts for name in draft.action.inputs}
+        used |= {name for draft in drafts for name in rule_inputs(draft.action)}
         misspelt: set[str] = set()
         for name, (node, path) in self._outputs.items():
             if name not in made:
@@ -150,7 +204,7 @@ class _SchemaReader:
                 expected = "a command's stdout, a callback or a script that makes it"
                 self.section.add(node.at, path, message, expected, meant)
         for name, (_, node, path) in self._inputs.items():
-            if drafts and name not in used:
+            if drafts and name not in used | {any_label(n.partition("[")[0]) for n in used}:
                 self.section.add(node.at, path, f"no action uses the input {name!r}")
         for number, draft in enumerate(drafts):
             later = {n for other in drafts[number + 1 :] for n in other.action.inputs}
@@ -163,3 +217,20 @@ class _SchemaReader:
                         f"one of {listed(self._outputs)}",
                         nearest(name, self._outputs),
                     )
+
+
+def _forms(command: str) -> list[Form]:
+    """The forms of a command; none of one that is not understood, which is reported."""
+    try:
+        return [part for part in parse_command_text(command) if isinstance(part, Form)]
+    except CommandTextError:
+        return []
+
+
+def _allow_failed(given: bool | float | None) -> tuple[str, float] | None:
+    """How many failures an input allows: all, a number of them, or a fraction."""
+    if given is None or given is False:
+        return None
+    if given is True:
+        return ("fraction", 1.0)
+    return ("count" if isinstance(given, int) else "fraction", given)

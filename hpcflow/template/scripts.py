@@ -15,16 +15,25 @@ if TYPE_CHECKING:
 
 INPUT_FILES = "_input_files"
 OUTPUT_FILES = "_output_files"
+ENV_SPEC = "env_spec"
 
 
 class ScriptError(ValueError):
     """A script that can't be used; the message says why."""
 
-    def __init__(self, message: str, expected: str = "", suggestion: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        expected: str = "",
+        suggestion: str = "",
+        *,
+        without_function: bool = False,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.expected = expected
         self.suggestion = suggestion
+        self.without_function = without_function
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +62,13 @@ def read_function(text: str, file: str) -> Function:
     name, extension = posixpath.splitext(base)
     if extension != ".py":
         raise ScriptError(
-            f"the script {base!r} is not supported yet", expected="a Python script, *.py"
+            f"the script {base!r} has no function to call", expected="a Python script, *.py"
         )
     if not name.isidentifier():
         raise ScriptError(
             f"no function can be named as the script {base!r}",
             expected="a file name of letters, digits and _",
+            without_function=True,
         )
     try:
         with warnings.catch_warnings():
@@ -76,9 +86,19 @@ def read_function(text: str, file: str) -> Function:
             f"{base} has no function {name!r}",
             expected=f"a function named as the file; it has {listed(functions)}",
             suggestion=nearest(name, functions),
+            without_function=True,
         )
     found = definitions[name]
     return Function(name) if found is None else _describe(found)
+
+
+def defines_function(text: str, file: str) -> bool:
+    """Whether a script has a function named as its file, or can't be understood."""
+    try:
+        read_function(text, file)
+    except ScriptError as error:
+        return not error.without_function
+    return True
 
 
 _Def = ast.FunctionDef | ast.AsyncFunctionDef
@@ -189,58 +209,146 @@ class Binding:
     wrong: tuple[tuple[str, str, str], ...]
 
 
+DIRECT, JSON, HDF5 = "direct", "json", "hdf5"
+FILES = (JSON, HDF5)
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """How data are handed over: `named` by parameter, "p" or "p[label]"; else as `rest`.
+
+    "" is not at all.
+    """
+
+    rest: str = DIRECT
+    named: tuple[tuple[str, str], ...] = ()
+
+    def of(self, name: str) -> str:
+        """The format of one input or output."""
+        given = dict(self.named)
+        return given.get(name) or given.get(name.partition("[")[0]) or self.rest
+
+    @property
+    def used(self) -> set[str]:
+        """All formats."""
+        return {*(form for _, form in self.named), self.rest} - {""}
+
+
 def bind(
     function: Function,
-    formats: tuple[str, str],
+    formats: tuple[Formats, Formats],
     inputs: tuple[str, ...],
     available: tuple[str, ...],
     outputs: tuple[str, ...],
+    *,
+    env_spec: bool = False,
 ) -> Binding:
     """Fit a function to an action.
 
     formats: of the data in and out. inputs: the schema's; available: these and what
     earlier actions make; outputs: those that no command makes. A parameter `p`
-    takes the labelled inputs `p[one]`, `p[two]` too.
+    takes the labelled inputs `p[one]`, `p[two]` too. env_spec: it is given that, too.
     """
     data_in, data_out = formats
     special = {INPUT_FILES: data_in, OUTPUT_FILES: data_out}
-    names = [name for name in function.parameters if name not in special]
+    others = [*special, *([ENV_SPEC] if env_spec else [])]
+    names = [name for name in function.parameters if name not in others]
     wrong = _wrong_files(function, special)
-    reads: dict[str, None] = {}
-    if data_in == "json":
-        reads.update(dict.fromkeys(available))
-        taken = [name for name in names if name in function.required]
-        if taken:
-            message = f"takes {listed(taken)}, but its inputs come as a JSON file"
-            wrong.append((message, "`script_data_in: direct`", ""))
-    else:
-        if function.open:
-            reads.update(dict.fromkeys(inputs))
-        for name in names:
-            known = [item for item in available if item.split("[")[0] == name]
-            reads.update(dict.fromkeys(known))
-            if not known and name in function.required:
-                message = f"takes {name!r}, which the schema does not have as an input, "
-                message += "nor an earlier action as an output"
-                meant = nearest(name, available)
-                wrong.append((message, f"one of {listed(available)}", meant))
-    makes = outputs
-    if data_out == "direct" and function.returned is not None:
-        makes = function.returned
-    elif data_out == "direct" and outputs and not function.returns:
-        wrong.append(("returns nothing", f"a dict of outputs: {listed(outputs)}", ""))
+    if env_spec and not function.open and ENV_SPEC not in function.parameters:
+        message = f"does not take {ENV_SPEC!r}, which `script_pass_env_spec` gives"
+        wrong.append((message, "", ""))
+    reads = {name: None for name in available if data_in.of(name) in FILES}
+    if function.open:
+        reads.update(dict.fromkeys(n for n in inputs if data_in.of(n) == DIRECT))
+    for name in names:
+        known = [item for item in available if item.split("[")[0] == name]
+        direct = [item for item in known if data_in.of(item) == DIRECT]
+        reads.update(dict.fromkeys(direct))
+        if not direct and name in function.required:
+            wrong.append(_not_given(name, known, data_in, available))
+    makes, problems = _made(function, data_out, outputs)
     what = f"the function {function.name!r} "
-    return Binding(tuple(reads), makes, tuple((what + m, e, s) for m, e, s in wrong))
+    told = (*wrong, *problems)
+    return Binding(tuple(reads), makes, tuple((what + m, e, s) for m, e, s in told))
 
 
-def _wrong_files(function: Function, formats: dict[str, str]) -> list[tuple[str, str, str]]:
-    """Whether a function takes the paths of its JSON files just where there are any."""
+def bind_program(
+    formats: tuple[Formats, Formats], available: tuple[str, ...], outputs: tuple[str, ...]
+) -> Binding:
+    """Fit a script without a function to an action: its data are files."""
+    data_in, data_out = formats
+    wrong = [
+        (f"a script that is executed as a program takes no direct data ({key})", *_FILES)
+        for key, given in (("script_data_in", data_in), ("script_data_out", data_out))
+        if DIRECT in given.used
+    ]
+    reads = tuple(name for name in available if data_in.of(name) in FILES)
+    makes = tuple(name for name in outputs if data_out.of(name) in FILES)
+    return Binding(reads, makes, tuple(wrong))
+
+
+_FILES = ("json or hdf5", "")  # what is expected instead, and no suggestion
+
+
+def _not_given(
+    name: str, known: list[str], data_in: Formats, available: tuple[str, ...]
+) -> tuple[str, str, str]:
+    """Why a function's argument is not given to it."""
+    if known and data_in.of(known[0]):
+        form = data_in.of(known[0]).upper()
+        return (
+            f"takes {name!r}, but its inputs come as a {form} file"
+            if not data_in.named
+            else f"takes {name!r}, which comes in a {form} file",
+            "`script_data_in: direct`",
+            "",
+        )
+    if known:
+        message = f"takes {name!r}, of which `script_data_in` says nothing"
+        return message, f"`{name}: direct` in it", ""
+    message = f"takes {name!r}, which the schema does not have as an input, "
+    message += "nor an earlier action as an output"
+    return message, f"one of {listed(available)}", nearest(name, available)
+
+
+def _made(
+    function: Function, data_out: Formats, outputs: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[tuple[str, str, str]]]:
+    """The outputs that a function makes, and what is wrong with what it returns."""
+    in_files = [name for name in outputs if data_out.of(name) in FILES]
+    direct = [name for name in outputs if data_out.of(name) == DIRECT]
+    if DIRECT not in data_out.used:
+        return tuple(in_files), []
+    if function.returned is None:
+        if direct and not function.returns:
+            return (), [("returns nothing", f"a dict of outputs: {listed(direct)}", "")]
+        return (*direct, *in_files), []
+    wrong = [
+        (
+            f"returns {name!r}, which `script_data_out` expects "
+            + (f"in a {data_out.of(name).upper()} file" if name in in_files else "nowhere"),
+            f"`{name}: direct`",
+            "",
+        )
+        for name in function.returned
+        if data_out.of(name) != DIRECT
+    ]
+    return tuple(dict.fromkeys((*function.returned, *in_files))), wrong
+
+
+def _wrong_files(
+    function: Function, formats: dict[str, Formats]
+) -> list[tuple[str, str, str]]:
+    """Whether a function takes the paths of its data files just where there are any."""
     wrong = []
-    for name, data_format in formats.items():
+    for name, given in formats.items():
         takes = function.open or name in function.parameters
-        if data_format == "json" and not takes:
-            wrong.append((f"does not take {name!r}, the paths of its JSON files", "", ""))
-        elif data_format != "json" and name in function.required:
+        used = [form for form in FILES if form in given.used]
+        if used and not takes:
+            words = " and ".join(form.upper() for form in used)
+            message = f"does not take {name!r}, the paths of its {words} files"
+            wrong.append((message, "", ""))
+        elif not used and name in function.required:
             key = "script_data_in" if name == INPUT_FILES else "script_data_out"
             wrong.append((f"takes {name!r}", f"`{key}: json`", ""))
     return wrong

@@ -6,26 +6,38 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hpcflow.model.workflow import ValueTable, value_table
 from hpcflow.template.context import Place, Section
-from hpcflow.template.generators import GENERATORS, Generator, GeneratorError, generate
+from hpcflow.template.env_choice import ENV_PRESET, ENVIRONMENTS
+from hpcflow.template.env_sequences import check_preset, environment_shape
+from hpcflow.template.generated import generated
+from hpcflow.template.generators import (
+    GeneratorError,
+    latin_hypercube,
+)
 from hpcflow.template.language import RESOURCES
 from hpcflow.template.nodes import Node, broken, child, entries, plain, value_of
 from hpcflow.template.problems import listed, nearest, render_path
-from hpcflow.template.resources import SCOPES, field_of, read_item
+from hpcflow.template.resources import field_of, read_item, read_layer
+from hpcflow.template.scopes import EXPECTED, parse_scope
+from hpcflow.template.scopes import KINDS as SCOPE_KINDS
 from hpcflow.template.shape import Checker, Later
 
 if TYPE_CHECKING:
-    from hpcflow.model.schema import TaskSchema
+    from hpcflow.template.input_names import InputNames
     from hpcflow.template.problems import Path
 
-_INPUT = re.compile(r"(?P<name>[A-Za-z_]\w*(?:\[[^\[\].:]+\])?)(?P<rest>.*)", re.DOTALL)
-_GENERATED = re.compile(r"values::(\w+)")
+_SCOPED = re.compile(r"(?P<scope>\w+(?:\[[^\]]*\])?)(?:\.(?P<item>.*))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """One swept path. table is None where its values have problems."""
+    """One swept path. table is None where its values have problems.
+
+    part: the place inside the input's value that is swept; () for the whole.
+    """
 
     name: str
     input: str | None  # the swept input; else `resource` is set
@@ -34,55 +46,7 @@ class Sequence:
     table: ValueTable | None
     length: int
     place: Place
-
-
-class InputNames:
-    """Understands the names of a schema's inputs, and sees what is given twice.
-
-    likely: inputs that were meant, as far as can be told, where something is wrong;
-    they are not reported again as missing. attempted: all paths, understood or not.
-    """
-
-    def __init__(self, schema: TaskSchema | None, section: Section) -> None:
-        self.known = None if schema is None else [item.name for item in schema.inputs]
-        self.likely: set[str] = set()
-        self.attempted: set[str] = set()
-        self._schema_name = "" if schema is None else schema.name
-        self._section = section
-        self._taken: dict[str, int] = {}
-
-    def resolve(self, text: str, place: Place) -> str | None:
-        """An input of the schema, "p" or "p[label]"; None where it is reported as none."""
-        add, at, path = self._section.add, place.at, place.path
-        self.attempted.add(f"inputs.{text}")
-        match = _INPUT.fullmatch(text)
-        name, rest = (match["name"], match["rest"]) if match else ("", text)
-        self.likely.add(name)
-        if match is None or (rest and rest[0] not in ".:"):
-            add(at, path, f"{text!r} is not an input's name", "`NAME` or `NAME[LABEL]`")
-        elif rest.startswith("."):
-            self._section.later(at, path, f"a value inside an input ({text!r})")
-        elif rest:
-            what = f"a generator or class method for one value ({text!r})"
-            self._section.later(at, path, what)
-        elif self.known is not None and name not in self.known:
-            meant = nearest(name, self.known)
-            self.likely.add(meant)
-            message = f"the schema {self._schema_name!r} has no input {name!r}"
-            add(at, path, message, f"one of {listed(self.known)}", meant)
-        else:
-            return name
-        return None
-
-    def claim(self, name: str, place: Place) -> bool:
-        """Whether a path is given for the first time; if not, that is reported."""
-        if name in self._taken:
-            line = self._section.context.problems.line_of(self._taken[name])
-            message = f"{name!r} is given in line {line} already"
-            self._section.add(place.at, place.path, message)
-            return False
-        self._taken[name] = place.at
-        return True
+    part: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +97,7 @@ class SequenceReader:
             self._add(name, place, order, _Values(nodes, here, len(nodes.value)))
         else:
             order = 0.0 if order is None else order
-            table = self._generate(nodes, key, here)
+            table = generated(key, nodes, here, self._section)
             length = 0 if table is None else len(table)
             self._add(name, place, order, _Values(nodes, here, length, table))
 
@@ -155,6 +119,9 @@ class SequenceReader:
     def _read_rows(self, node: Node, paths: Node, path: Path) -> None:
         """A sequence over several paths: one row of values for each."""
         values = child(node, "values")
+        if values is None and "values::from_latin_hypercube" in node.value:
+            self._read_samples(node, paths, path)
+            return
         if values is None:
             if not broken(node):
                 self._section.add(node.at, path, "a sequence over `paths` has `values`")
@@ -187,6 +154,38 @@ class SequenceReader:
             place = Place(name.at, (*path, "paths", number))
             self._add(name.value, place, order, _Values(row, here, len(row.value)))
 
+    def _read_samples(self, node: Node, paths: Node, path: Path) -> None:
+        """A sequence over several paths, sampled in the space that they span."""
+        key = "values::from_latin_hypercube"
+        given = node.value[key]
+        if broken(given) or broken(paths):
+            return
+        here = (*path, key)
+        names = [name.value for name in paths.value]
+        arguments = {k: plain(v) for k, v in given.value.items() if v.value is not None}
+        for name, at, _ in entries(given.value["bounds"]):
+            if name not in names:
+                expected = f"one of {listed(names)}"
+                wrong = f"{name!r} is none of the paths"
+                self._section.add(
+                    at, (*here, "bounds", name), wrong, expected, nearest(name, names)
+                )
+        bounds = {name: arguments["bounds"].get(name, {}) for name in names}
+        seed = arguments.pop("seed", None)
+        if arguments.setdefault("rng", seed) is None:
+            arguments["rng"] = self._section.context.draw_seed()
+            self._section.context.seeds[render_path((*here, "rng"))] = arguments["rng"]
+        try:
+            rows = latin_hypercube(names, **{**arguments, "bounds": bounds})
+        except (GeneratorError, ValueError) as error:
+            self._section.add(given.at, here, str(error))
+            return
+        order = value_of(node, "nesting_order", 0.0)
+        for number, (name, row) in enumerate(zip(paths.value, rows, strict=True)):
+            place = Place(name.at, (*path, "paths", number))
+            table = ValueTable("float", np.ascontiguousarray(row))
+            self._add(name.value, place, order, _Values(given, here, len(row), table))
+
     def _add(self, name: str, place: Place, order: float | None, values: _Values) -> None:
         """Take up the values of a path."""
         self._names.attempted.add(name)
@@ -195,47 +194,96 @@ class SequenceReader:
             self._add_input(rest, place, order, values)
         elif root == "resources":
             self._add_resource(name, place, order, values)
-        elif root in ("environments", "env_preset"):
-            self._section.later(place.at, place.path, f"a sequence over {root!r}")
+        elif root in (ENVIRONMENTS, ENV_PRESET):
+            self._add_environment(name, place, order, values)
         else:
             self._section.add(
                 place.at,
                 place.path,
                 f"{name!r} can't be swept",
-                "`inputs.NAME` or `resources.SCOPE.ITEM`",
-                nearest(root, ("inputs", "resources")),
+                "`inputs.NAME`, `resources.SCOPE.ITEM`, `environments.NAME`, `env_preset`",
+                nearest(root, ("inputs", "resources", ENVIRONMENTS, ENV_PRESET)),
             )
 
     def _add_input(
         self, text: str, place: Place, order: float | None, values: _Values
     ) -> None:
-        name = self._names.resolve(text, place)
-        if name is None or not self._names.claim(f"inputs.{name}", place):
+        found = self._names.resolve_path(text, place)
+        if found is None or not self._names.claim(found.text, place):
+            return
+        if found.method:
+            what = f"a class method for the values of a sequence ({text!r})"
+            self._section.later(place.at, place.path, what)
             return
         table = values.table
         if table is None and isinstance(values.nodes.value, list):
             table = value_table([plain(item) for item in values.nodes.value])
         self.found.append(
-            Sequence(f"inputs.{name}", name, None, order, table, values.length, place)
+            Sequence(
+                found.text, found.name, None, order, table, values.length, place, found.part
+            )
         )
+
+    def _add_environment(
+        self, name: str, place: Place, order: float | None, values: _Values, scope: str = ""
+    ) -> None:
+        """Take up the values of `environments.NAME[.SPECIFIER]` or of `env_preset`.
+
+        scope: the resources' that it stands in.
+        """
+        nodes = _nodes(values)
+        inside = name.removeprefix(f"resources.{scope}.") if scope else name
+        shape = environment_shape(inside, place, self._section)
+        if shape is None or not self._names.claim(name, place):
+            return
+        checker = Checker(self._section.context.problems)
+        for number, node in enumerate(nodes):
+            path = (*values.path, number) if values.table is None else values.path
+            checker.check(node, shape, path)
+            self._section.faulty |= node.bad
+            if inside == ENV_PRESET and not node.bad:
+                check_preset(node, path, self._names.schema, self._section)
+        table = ValueTable("json", [None if node.bad else plain(node) for node in nodes])
+        field = (scope, inside)
+        self.found.append(Sequence(name, None, field, order, table, len(nodes), place))
 
     def _add_resource(
         self, name: str, place: Place, order: float | None, values: _Values
     ) -> None:
-        scope, _, item = name.removeprefix("resources.").partition(".")
+        scope, item = _scope_and_item(name)
+        if item.startswith(f"{ENVIRONMENTS}.") and parse_scope(scope) is not None:
+            self._add_environment(name, place, order, values, scope)
+            return
+        if not item and parse_scope(scope) is not None:
+            self._add_scope(name, scope, place, order, values)
+            return
         if not self._is_resource(name, scope, item, place):
             return
-        nodes = values.nodes.value
-        if values.table is not None:
-            at = values.nodes.at
-            nodes = [Node(values.table[row], at) for row in range(values.length)]
-        elif not isinstance(nodes, list):
-            return
+        scope = parse_scope(scope) or scope
+        nodes = _nodes(values)
         found = self._read_items(item, nodes, values)
         if self._names.claim(name, place):
             field = (scope, field_of(item))
             table = ValueTable("json", found)
             self.found.append(Sequence(name, None, field, order, table, len(nodes), place))
+
+    def _add_scope(
+        self, name: str, scope: str, place: Place, order: float | None, values: _Values
+    ) -> None:
+        """Take up the values of a whole scope: maps of items."""
+        if not self._names.claim(name, place):
+            return
+        context = self._section.context
+        checker = Checker(context.problems)
+        found: list[Any] = []
+        for number, node in enumerate(_nodes(values)):
+            path = (*values.path, number) if values.table is None else values.path
+            checker.check(node, RESOURCES, path)
+            self._section.faulty |= broken(node)
+            found.append({} if node.bad else read_layer(node, path, context))
+        field = (parse_scope(scope) or scope, "")
+        table = ValueTable("json", found)
+        self.found.append(Sequence(name, None, field, order, table, len(found), place))
 
     def _read_items(self, item: str, nodes: list[Node], values: _Values) -> list[Any]:
         """The values of a resource's item, each checked."""
@@ -254,9 +302,9 @@ class SequenceReader:
         """Whether a path is one of a resource that can be swept; if not, it is reported."""
         add, at, path = self._section.add, place.at, place.path
         key = RESOURCES.keys.get(item)
-        if scope not in SCOPES:
-            expected = f"one of {listed(SCOPES)}"
-            add(at, path, f"unknown scope {scope!r}", expected, nearest(scope, SCOPES))
+        if parse_scope(scope) is None:
+            meant = nearest(scope, SCOPE_KINDS)
+            add(at, path, f"unknown scope {scope!r}", EXPECTED, meant)
         elif not item or (item.split(".")[0] in RESOURCES.keys and "." in item):
             self._section.later(at, path, f"a sequence over {name!r}")
         elif key is None:
@@ -268,35 +316,16 @@ class SequenceReader:
             return True
         return False
 
-    def _generate(self, node: Node, key: str, path: Path) -> ValueTable | None:
-        match = _GENERATED.fullmatch(key)
-        generator = GENERATORS.get(match[1]) if match else None
-        if generator is None or broken(node):
-            return None
-        arguments = self._arguments(generator, node, path)
-        if arguments is None:
-            return None
-        try:
-            return generate(generator, arguments)
-        except GeneratorError as error:
-            self._section.add(node.at, path, str(error))
-            return None
 
-    def _arguments(
-        self, generator: Generator, node: Node, path: Path
-    ) -> dict[str, Any] | None:
-        """A generator's arguments: the file's text for its path, a seed where none is."""
-        context = self._section.context
-        arguments = {k: plain(v) for k, v in node.value.items() if v.value is not None}
-        if generator.reads_file:
-            file = node.value["file_path"]
-            text = context.read_file(file, (*path, "file_path"), "file")
-            if text is None:
-                self._section.faulty = True
-                return None
-            del arguments["file_path"]
-            arguments["text"] = text
-        if generator.random and "seed" not in arguments:
-            arguments["seed"] = context.draw_seed()
-            context.seeds[render_path((*path, "seed"))] = arguments["seed"]
-        return arguments
+def _nodes(values: _Values) -> list[Node]:
+    """The values of a path as nodes."""
+    if values.table is not None:
+        at = values.nodes.at
+        return [Node(values.table[row], at) for row in range(values.length)]
+    return values.nodes.value if isinstance(values.nodes.value, list) else []
+
+
+def _scope_and_item(path: str) -> tuple[str, str]:
+    """The parts of `resources.SCOPE.ITEM`; a scope's brackets may hold dots."""
+    match = _SCOPED.fullmatch(path.removeprefix("resources."))
+    return (match["scope"], match["item"] or "") if match else ("", "")

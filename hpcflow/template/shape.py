@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A single value. name: what is expected, in words."""
+    """A single value. name: what is expected, in words.
+
+    json: the same as a JSON Schema, for editors; it may allow more, never less.
+    """
 
     name: str
     test: Callable[[Any], bool]
+    json: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,21 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A map with known keys. name: what it describes."""
+    """A map with known keys. name: what it describes.
+
+    others: keys that are known by their form, and what they hold.
+    """
 
     name: str
     keys: Mapping[str, Key] = field(default_factory=dict)
+    others: tuple[Scalar, Key] | None = None
+
+    def key(self, name: Any) -> Key | None:
+        """What a name holds; None where it is no key."""
+        known = self.keys.get(name)
+        if known is None and self.others is not None and self.others[0].test(name):
+            return self.others[1]
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +181,7 @@ class Checker:
             self._wrong(node, shape, path)
             return
         for name, item in node.value.items():
-            key = shape.keys.get(name)
+            key = shape.key(name)
             if key is None:
                 self._unknown_key(node, name, shape, path)
             elif isinstance(key.shape, Later):

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 # Stands in the text for a variable without a value; what it is in is checked no further.
 UNKNOWN = "\ue000"
 
-_VARIABLE = re.compile(r"<<var:(?P<name>[^<>\[\]\n]*)(?:\[default=(?P<default>.*?)\])?>>")
+_VARIABLE = re.compile(
+    r"<<var:(?P<name>[^<>\[\]\n]*)(?:\[default=(?P<default>.*?)\])?>>"
+    r"|<<var:(?P<wrong>[^\n]*?)>>"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +34,25 @@ def substitute(
 ) -> tuple[Source, Problems]:
     """Replace `<<var:NAME>>` and `<<var:NAME[default=X]>>`.
 
-    Variables without a value become `UNKNOWN` and a problem; one that the text does
+    Those without a value, or of another form, become `UNKNOWN` and a problem; one that the text does
     not use is a warning.
     """
     pieces: list[str] = []
     edits: list[tuple[int, int, int, int]] = []
     undefined: list[tuple[int, str]] = []
+    wrong: list[tuple[int, str]] = []
     used: set[str] = set()
     length = done = 0
     for match in _VARIABLE.finditer(original):
-        name = match["name"].strip()
-        used.add(name)
+        start = length + match.start() - done
+        name = (match["name"] or "").strip()
         default: str | None = match["default"]
         value = variables.get(name, default)
-        start = length + match.start() - done
+        if match["wrong"] is not None:
+            wrong.append((start, match[0]))
+            value = UNKNOWN
+        else:
+            used.add(name)
         if value is None:
             undefined.append((start, name))
             value = UNKNOWN
@@ -55,6 +63,9 @@ def substitute(
     text = "".join((*pieces, original[done:]))
     source = Source(original, text, Positions(file, original, edits))
     problems = Problems(source.positions)
+    for at, form in wrong:
+        expected = "`<<var:NAME>>` or `<<var:NAME[default=X]>>`"
+        problems.add(at, (), f"`{form}` is not understood", expected=expected)
     for at, name in undefined:
         problems.add(
             at,

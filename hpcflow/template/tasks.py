@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hpcflow.template.element_sets import ElementSetSpec, read_element_set
 from hpcflow.template.expand import ExpandedSet, SetExpander
 from hpcflow.template.join import check_uses, join_sets, parameter_count
+from hpcflow.template.labels import missing_labels, with_labels
 from hpcflow.template.language import ELEMENT_SET
-from hpcflow.template.nodes import Node, child, items, key_at, value_of
-from hpcflow.template.problems import listed, nearest
-from hpcflow.template.resolve import TaskState, Upstream, resolve_sources
+from hpcflow.template.loops import (
+    LoopRange,
+    TaskNames,
+    connect_loops,
+    iterations_of,
+    read_loops,
+)
+from hpcflow.template.meta_tasks import MetaTasks, TaskEntry
+from hpcflow.template.nodes import Node, child, items, key_at
+from hpcflow.template.resolve import (
+    TaskState,
+    Upstream,
+    read_output_labels,
+    resolve_sources,
+)
+from hpcflow.template.task_schemas import SchemaFinder, TaskSchemaUse
 
 if TYPE_CHECKING:
-    from hpcflow.model.schema import TaskSchema
+    from hpcflow.model.loops import Loop
     from hpcflow.model.workflow import Task
     from hpcflow.template.context import Context
     from hpcflow.template.problems import Path
@@ -32,24 +47,43 @@ class TaskReader:
         self._upstream = Upstream()
         self._num_groups = 0
         self._bases = (0, 0)  # of the next task's run and parameter ids
+        self._loops: list[LoopRange] = []
+        self._uses: list[TaskSchemaUse] = []
 
-    def read(self, node: Node | None) -> tuple[Task, ...]:
-        """The tasks that could be expanded; all of them where there were no problems."""
+    def read(
+        self,
+        node: Node | None,
+        loops: Node | None = None,
+        metas: MetaTasks | None = None,
+    ) -> tuple[tuple[Task, ...], tuple[Loop, ...]]:
+        """The tasks that could be expanded, and the loops over them.
+
+        All of them where there were no problems.
+        """
         if node is None:
-            return ()
-        names = self._unique_names(node)
-        for number, item in enumerate(node.value):
-            state = None if item.bad else self._read_task(item, number, names[number])
+            return (), ()
+        expanded = (metas or MetaTasks(None, None, self._context)).expand(node)
+        finder = SchemaFinder(self._schemas, self._context)
+        self._uses = [
+            TaskSchemaUse() if one.node.bad else finder.find(one.node, one.path)
+            for one in expanded.entries
+        ]
+        if metas is not None:
+            metas.check(expanded, [use.schema for use in self._uses])
+        names = self._unique_names(expanded.entries)
+        known = TaskNames(names, expanded.places, expanded.parts)
+        self._loops = read_loops(loops, known, self._context)
+        for number, one in enumerate(expanded.entries):
+            bad = one.node.bad
+            state = None if bad else self._read_task(one, number, names[number])
             self._upstream.add(state)
-        return tuple(
-            state.task
-            for state in self._upstream.states
-            if state is not None and state.task is not None
-        )
+        states = self._upstream.states
+        tasks = [s.task for s in states if s is not None and s.task is not None]
+        return tuple(tasks), connect_loops(self._loops, states, known, self._context)
 
-    def _unique_names(self, node: Node) -> list[str]:
+    def _unique_names(self, entries: list[TaskEntry]) -> list[str]:
         """By task: its schema's name, with _1, _2, ... where that is used repeatedly."""
-        schemas = [str(value_of(item, "schema", "")) for item in node.value]
+        schemas = [use.name for use in self._uses]
         total, seen = Counter(schemas), Counter[str]()
         names = []
         for name in schemas:
@@ -58,22 +92,33 @@ class TaskReader:
         for number, name in enumerate(names):
             if name and name in names[:number]:
                 self._context.problems.add(
-                    node.value[number].at,
-                    ("tasks", number),
+                    entries[number].node.at,
+                    entries[number].path,
                     f"two tasks are named {name!r}; the schema {schemas[number]!r} needs "
                     "another name",
                 )
         return names
 
-    def _read_task(self, node: Node, index: int, name: str) -> TaskState | None:
-        path: Path = ("tasks", index)
-        schema = self._schema(node, path)
+    def _read_task(self, entry: TaskEntry, index: int, name: str) -> TaskState | None:
+        node, path = entry.node, entry.path
+        schema = self._uses[index].schema
         sets = self._element_sets(node, path)
         if schema is None:
             for item, here in sets:
                 read_element_set(item, here, None, self._context)
             return None
+        nodes = [item for item, _ in sets]
+        schema = with_labels(schema, nodes, self._upstream.labelled)
+        for parameter in missing_labels(self._uses[index].schema, schema):
+            self._context.problems.add(
+                node.at,
+                path,
+                f"{schema.name!r} takes {parameter!r} with any labels; there is none",
+                expected=f"a value for `{parameter}[LABEL]`",
+            )
         state = TaskState(index, name, schema)
+        labels = child(node, "output_labels")
+        read_output_labels(labels, (*path, "output_labels"), state, self._context)
         specs: list[ElementSetSpec] = []
         expanded: list[ExpandedSet] = []
         sources = []
@@ -83,7 +128,7 @@ class TaskReader:
             expander = SetExpander(
                 schema, spec, found, self._upstream, self._resources, self._context
             )
-            one = expander.expand(self._number_groups(spec))
+            one = expander.expand(self._number_groups)
             specs.append(spec)
             sources.append(found)
             if one is not None:
@@ -98,40 +143,20 @@ class TaskReader:
     def _finish(
         self, state: TaskState, specs: list[ElementSetSpec], sets: list[ExpandedSet]
     ) -> None:
-        task = join_sets(state, specs, sets, self._bases, self._context)
+        task = join_sets(state, specs, sets, self._bases)
+        if task is not None:
+            task = replace(task, max_iterations=iterations_of(self._loops, task.index))
         state.task = task
-        if task is None:
-            return
         runs, parameters = self._bases
         self._bases = (runs + task.num_runs, parameters + parameter_count(task))
-        if state.schema.name not in self._schemas.broken:
+        if not self._uses[state.index].broken:
             check_uses(task, specs[0].place, self._context)
 
-    def _number_groups(self, spec: ElementSetSpec) -> dict[str, int]:
-        """A number for each group that an element set declares; unique in the workflow."""
-        numbers = {}
-        for name in spec.groups:
-            numbers[name] = self._num_groups
-            self._num_groups += 1
-        return numbers
-
-    def _schema(self, node: Node, path: Path) -> TaskSchema | None:
-        spec = child(node, "schema")
-        if spec is None:
-            return None
-        known = self._schemas.by_name
-        name: str = spec.value
-        if name not in known and not self._schemas.any_nameless:
-            self._context.problems.add(
-                spec.at,
-                (*path, "schema"),
-                f"there is no task schema {name!r}",
-                expected=f"one of {listed(known)}"
-                if known
-                else "one in template_components",
-                suggestion=nearest(name, known),
-            )
-        return known.get(name)
+    def _number_groups(self, count: int) -> int:
+        """Reserve numbers for groups, unique in the workflow; gives the first."""
+        first = self._num_groups
+        self._num_groups += count
+        return first
 
     def _element_sets(self, node: Node, path: Path) -> list[tuple[Node, Path]]:
         """The element sets of a task; its own keys are one where there is no list."""

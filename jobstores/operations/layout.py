@@ -31,6 +31,8 @@ class Part(StrEnum):
     SEGMENT = "segments"
     PACK = "packs"
     VALUE = "values"
+    ARTIFACT = "artifacts"
+    ABORT = "aborts"
     SUBMISSION = "submissions"
     LOG = "logs"
     SCRATCH = "execute"
@@ -47,6 +49,8 @@ _PATTERNS = (
     (Part.SEGMENT, rf"segments/{_NUMBER}/{_NUMBER}/(fence|\d+/\d+\.\d+(\.side\.\d+)?)"),
     (Part.GENERATION, r"gen/\d{6,}\.[0-9a-f]+/.+"),
     (Part.VALUE, r"values/.+"),
+    (Part.ARTIFACT, r"artifacts/.+"),
+    (Part.ABORT, rf"aborts/{_NUMBER}"),
     (Part.LOG, r"logs/.+"),
     (Part.SCRATCH, r"execute/.+"),
     (Part.SUBMISSION, rf"submissions/{_NUMBER}/.+"),
@@ -63,7 +67,8 @@ _LAYOUT = tuple((part, re.compile(pattern)) for part, pattern in _PATTERNS)
 _JOURNAL = re.compile(r"submissions/\d+/journal")
 
 TREES = (
-    *("gen", "segments", "packs", "values", "submissions", "logs", "execute"),
+    *("gen", "segments", "packs", "values", "artifacts", "submissions", "logs"),
+    *("execute", "aborts"),
     *("jobstore", "probe", "damaged", "lease"),
 )
 """The prefixes at the top of a store."""

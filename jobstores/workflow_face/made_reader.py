@@ -6,6 +6,7 @@ What is read is one moment: a generation's columns, and what segments say beyond
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from jobstores import references, values
 from jobstores.outcomes import outcome
 from jobstores.records import RunState
 from jobstores.run_rows import RUN_COLUMNS
+from jobstores.value_parts import PartError, put
 from jobstores.workflow_face import made_runs
 from jobstores.workflow_face.made_layout import Place
 from jobstores.workflow_face.rows import (
@@ -272,7 +274,26 @@ class MadeReader:
             ]
             if any(value is _ABSENT for value in found):
                 return _ABSENT
-        return found if self._has(f"{prefix}/offsets") else found[0]
+        value = found if self._has(f"{prefix}/offsets") else found[0]
+        model = self._model["tasks"][place.task]["inputs"][place.part]
+        for number, part in enumerate(model.get("parts", ())):
+            value = self._with_part(value, part["path"], f"{prefix}/part_{number}", place)
+        return value
+
+    def _with_part(
+        self, value: Any, path: list[str | int], prefix: str, place: Place
+    ) -> Any:
+        """An input's value with what the template puts into it."""
+        at = slice(place.element, place.element + 1)
+        if self._has(f"{prefix}_offsets"):
+            offsets = self._part(prefix, "offsets")
+            at = slice(int(offsets[place.element]), int(offsets[place.element + 1]))
+        data = self._part(prefix, "values")
+        for row in self._part(prefix, "index")[at]:
+            inner = values.encode(self._decoded(data[row]))
+            with suppress(PartError):  # the run failed for it
+                value = values.decode(put(values.encode(value), path, inner))
+        return value
 
     def _upstream(self, place: Place) -> list[Place]:
         """The outputs that an input is made of."""
@@ -327,6 +348,9 @@ class MadeReader:
 
     def _has(self, table: str) -> bool:
         return table in self._work.base.tables
+
+    def _part(self, prefix: str, column: str) -> Any:
+        return self._work.snapshot.column(f"{prefix}_{column}", column)
 
     def _input(self, prefix: str, part: str) -> Any:
         return self._work.snapshot.column(f"{prefix}/{part}", part)

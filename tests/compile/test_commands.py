@@ -1,5 +1,6 @@
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,7 @@ from hpcflow.model.environment import (
     ExecutableInstance,
 )
 from hpcflow.model.resources import Resources
-from hpcflow.model.schema import Action, Capture, Command
+from hpcflow.model.schema import Action, Capture, Command, Script
 
 INSTANCES = (
     ExecutableInstance("prog-serial", CoreRange(1, 1)),
@@ -150,14 +151,16 @@ def test_texts_of_the_resources_are_variables():
 # -- what is wrong
 
 
+SCRIPT = Script("a.py", "")
+
 WRONG = {
     "a <<parameter:q>>": "'q' is no input of this action; its inputs are 'x', 'y[a]', "
     "'zs', at character 3 of command 'a <<parameter:q>>'",
     "<<resource:gpus>>": "the resource 'gpus' is not set for this run",
     "<<resource:nonsense>>": "the resource 'nonsense' is not set for this run",
     "<<num_cores>>": "write `<<resource:num_cores>>` in a command",
-    "<<file:f>>": "`<<file...>>` is not supported in a command",
-    "<<env:v>>": "`<<env...>>` is not supported in a command",
+    "<<file:f>>": "no command file 'f'",
+    "<<env:v>>": "the environment env has no specifier 'v'",
     "<<script_path>>": "`<<script_path...>>` is not supported in a command",
     "<<parameter:x": "the form is not closed",
     "cat <<'E'\n<<parameter:x>>\nE\n": "write <<E without quotes, and \\$ and \\` for a "
@@ -280,14 +283,48 @@ def python_environment(command):
 )
 def test_how_python_is_started(command, line):
     resources = Resources(num_cores=4)
-    assert (
-        script_call(python_environment(command), "python_script", resources, "/p") == line
+    assert script_call(python_environment(command), SCRIPT, resources, "/p") == line
+
+
+FILES = '"${HPCFLOW_INPUTS_JSON}" "${HPCFLOW_OUTPUTS_HDF5}"'
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "line"),
+    [
+        ("sh", False, f'sh "${{HPCFLOW_RUN_SCRIPT_PATH}}" {FILES}'),
+        (
+            "sh <<args>> <<script_name>>",
+            False,
+            f'sh {FILES} "${{HPCFLOW_RUN_SCRIPT_NAME}}"',
+        ),
+        (
+            "sh <<script_path>> <<args>>",
+            True,
+            (
+                'sh "${HPCFLOW_RUN_SCRIPT_PATH}" --inputs-json "${HPCFLOW_INPUTS_JSON}" '
+                '--outputs-hdf5 "${HPCFLOW_OUTPUTS_HDF5}"'
+            ),
+        ),
+    ],
+)
+def test_a_script_that_is_not_python_is_given_the_files_of_its_data(command, option, line):
+    script = Script(
+        "a.sh", "", "json", "hdf5", calls_function=False, files_use_option=option
     )
+    found = script_call(python_environment(command), script, Resources(), "/p")
+    before, called, checked, after = [*found.split("\n"), "", ""][:4]
+    if "script_path" not in command and "args" in command:
+        line += ' "${HPCFLOW_RUN_SCRIPT_PATH}"'
+    assert before == line
+    assert called == "case $? in 0) ;; *) exit $? ;; esac"
+    assert checked == '"${HPCFLOW_PYTHON}" -I "${HPCFLOW_CALL}" --outputs'
+    assert after == ""
 
 
 def test_the_built_in_environment_is_this_installations_python():
     environment = find_environment({}, "python_env")
-    line = script_call(environment, "python_script", Resources(), "/my py/bin/python")
+    line = script_call(environment, SCRIPT, Resources(), "/my py/bin/python")
     assert line == "exec '/my py/bin/python' \"${HPCFLOW_CALL}\""
 
 
@@ -295,11 +332,12 @@ def test_a_python_that_can_not_be_started():
     with pytest.raises(
         CompileError, match=r"'python_script' of environment 'py': `<<env\.\.\.>>`"
     ):
-        script_call(python_environment("py <<env:v>>"), "python_script", Resources(), "/p")
+        script_call(python_environment("py <<env:v>>"), SCRIPT, Resources(), "/p")
     with pytest.raises(
         CompileError, match="has no executable 'other'; it has 'python_script'"
     ):
-        script_call(python_environment("py"), "other", Resources(), "/p")
+        other = replace(SCRIPT, executable="other")
+        script_call(python_environment("py"), other, Resources(), "/p")
     with pytest.raises(CompileError, match="there is no environment 'pi'"):
         find_environment({}, "pi")
 

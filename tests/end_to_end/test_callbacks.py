@@ -38,7 +38,7 @@ template_components:
 
 def assert_what_was_said_counts(cli, call):
     template = cli.template(TEMPLATE.replace("CALL", call))
-    cli("go", template, "--path", "wk", "--wait", code=1)
+    cli("go", template, "--path", "wk", "--wait")
     assert cli.column("wk", "work", "total") == [{"of": 1}, None, {"of": 3}]
     assert cli.column("wk", "work", "half") == [1.5, None, 3.5]
     assert cli.column("wk", "after", "seen") == ["1 1.5", None, "3 3.5"]

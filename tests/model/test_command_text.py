@@ -101,6 +101,13 @@ def test_bash_keeps_its_own_use_of_the_brackets(text):
     assert "".join(parse_command_text(text)) == text
 
 
+def test_arguments_of_a_method_and_options_end_at_their_own_brackets():
+    text = '<<parameter:p.f(a=1, b="x )")>><<join[delim=)](parameter:p)>>'
+    method, join = parse_command_text(text)
+    assert (method.method, method.options) == ("f", (("a", "1"), ("b", "x )")))
+    assert (join.apply, join.options) == ("join", (("delim", ")"),))
+
+
 def test_a_form_after_a_redirection_or_here_string():
     assert parse_command_text("cat <<<parameter:f>>")[0] == "cat <"
     assert parse_command_text("cat <<<<<parameter:f>>")[0] == "cat <<<"
@@ -122,10 +129,12 @@ def test_a_form_after_a_redirection_or_here_string():
         ("<<join[delim=1,delim=2](parameter:p)>>", 0, "option 'delim' is given twice"),
         ("<<join[delim](parameter:p)>>", 0, "expected `[KEY=VALUE, ...]`"),
         (
-            "<<parameter:p.f(a=1)>>",
+            "<<parameter:p.q.f(a=1)>>",
             0,
-            "calling a method of a parameter's value is not supported yet",
+            "a method is that of the whole value, not of a part",
         ),
+        ("<<parameter:p.f(a)>>", 0, "expected `(KEY=VALUE, ...)`"),
+        ("<<sum(parameter:p.f())>>", 0, "'sum' takes a parameter, not a method's text"),
     ],
 )
 def test_what_is_wrong_and_where(text, offset, message):

@@ -307,9 +307,9 @@ def test_runs_share_the_execute_directory_or_have_their_own(tmp_path):
     job = Job(tmp_path, [[0], [1]], [own, shared])
     execute = str(tmp_path / "execute")
     assert values_of(job.execute()) == [
-        f"{execute}/work/e0/a0.0", execute, f"{execute}/work/e1/a0.0", execute,
+        f"{execute}/work/e0/a0.0.0.0", execute, f"{execute}/work/e1/a0.0.0.0", execute,
     ]  # fmt: skip
-    assert (tmp_path / "execute/work/e1/a0.0/here").exists()
+    assert (tmp_path / "execute/work/e1/a0.0.0.0/here").exists()
 
 
 def test_the_log_holds_all_output_and_the_records_say_whose_is_whose(tmp_path):

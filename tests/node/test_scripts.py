@@ -216,7 +216,7 @@ def test_a_script_is_told_who_it_is(tmp_path):
 def test_nothing_is_left_in_the_temporary_folder(tmp_path):
     folder = tmp_path / "tmp"
     folder.mkdir()
-    job = job_of(tmp_path / "w", "return {'y': os.environ['HPCFLOW_INPUTS_JSON']}")
+    job = job_of(tmp_path / "w", "return {'y': os.environ['HPCFLOW_CALL_IN']}")
     place = Path(result(job, TMPDIR=str(folder)))
     assert place.is_relative_to(folder)
     assert not list(folder.iterdir())

@@ -2,7 +2,7 @@
 
 import itertools
 
-from hpcflow.model.workflow import FromValues
+from hpcflow.model.workflow import FromSeveral, FromValues
 from hpcflow.template.load import Options, check_template, examine
 
 # name: inputs, output; the one command reads all inputs
@@ -50,6 +50,9 @@ def content(column):
     """What each element gets: values; "task.output[element]"; lists of these."""
     if isinstance(column, FromValues):
         flat = [column.table[int(row)] for row in column.index]
+    elif isinstance(column, FromSeveral):
+        parts = [content(part) for part in column.parts]
+        flat = [parts[p][r] for p, r in zip(column.part, column.row, strict=True)]
     else:
         flat = [f"{column.task}.{column.output}[{e}]" for e in column.elements]
     if column.offsets is None:

@@ -34,7 +34,7 @@ def test_none_of_them_can_be_loaded(template):
 
 
 def test_there_are_many_of_them_and_each_fits_a_screen():
-    assert len(TEMPLATES) >= 25
+    assert len(TEMPLATES) >= 60
     assert all(len(template.read_text().splitlines()) <= 45 for template in TEMPLATES)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcflow.model.workflow import FromTask, FromValues, value_table
-from hpcflow.template.columns import group, join, join_tables, joinable, take
+from hpcflow.model.workflow import FromSeveral, FromTask, FromValues, value_table
+from hpcflow.template.columns import group, join, join_tables, take
 
 
 def indices(*values):
@@ -18,6 +18,9 @@ def content(column):
     """What each element gets: a value or a list of values."""
     if isinstance(column, FromValues):
         flat = [column.table[int(row)] for row in column.index]
+    elif isinstance(column, FromSeveral):
+        parts = [content(part) for part in column.parts]
+        flat = [parts[p][r] for p, r in zip(column.part, column.row, strict=True)]
     else:
         flat = [(column.task, column.output, int(e)) for e in column.elements]
     if column.offsets is None:
@@ -74,13 +77,23 @@ def test_join_of_columns_from_a_task():
     ]
 
 
-def test_what_can_be_joined():
-    values = FromValues(value_table([1]), indices(0))
-    lists = FromValues(value_table([1]), indices(0), indices(0, 1))
-    assert joinable([values, values])
-    assert not joinable([values, lists])
-    assert not joinable([values, FromTask(0, "y", indices(0))])
-    assert not joinable([FromTask(0, "y", indices(0)), FromTask(1, "y", indices(0))])
+def test_join_of_columns_of_different_origins():
+    given = FromValues(value_table([1, 2]), indices(0, 1))
+    made = FromTask(0, "y", indices(5))
+    lists = FromTask(1, "z", indices(7, 8), indices(0, 2))
+    joined = join([given, made, lists])
+    assert content(joined) == [1, 2, (0, "y", 5), [(1, "z", 7), (1, "z", 8)]]
+    assert content(take(joined, indices(3, 1))) == [[(1, "z", 7), (1, "z", 8)], 2]
+    grouped = group(joined, indices(2, 0, 1), indices(0, 2, 3))
+    assert content(grouped) == [[(0, "y", 5), 1], [2]]
+    assert content(join([grouped, given])) == [[(0, "y", 5), 1], [2], 1, 2]
+
+
+def test_a_group_of_groups_is_a_list_of_lists():
+    lists = FromValues(value_table([1, 2, 3]), indices(0, 1, 2), indices(0, 2, 3))
+    nested = group(lists, indices(1, 0), indices(0, 2))
+    assert content(nested) == [[[3], [1, 2]]]
+    assert content(take(nested, indices(0, 0))) == [[[3], [1, 2]]] * 2
 
 
 def test_joined_tables_keep_the_kind_of_each_value():

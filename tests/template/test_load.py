@@ -150,9 +150,8 @@ def test_a_misspelt_file_and_a_directory(tmp_path, monkeypatch):
     (problem,) = check_template("temlate.yaml")
     assert problem.suggestion == "template.yaml"
     assert "Is a directory" in str(check_template(tmp_path)[0])
-    assert "from a URL are not supported yet" in str(
-        check_template("https://a.b/t.yaml")[0]
-    )
+    (problem,) = check_template("http://127.0.0.1:1/t.yaml")
+    assert "can't be read: the server does not answer" in str(problem)
 
 
 def test_the_error_holds_all_problems_and_no_warnings():

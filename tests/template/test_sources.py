@@ -238,24 +238,34 @@ def test_a_consumer_of_groups_can_be_taken_from_in_turn():
     assert found == [([7, 8], "1.w[0]"), ([9], "1.w[1]")]
 
 
-def test_a_group_of_groups_is_refused():
+def test_a_group_of_groups_is_a_list_of_lists():
     parts = components(ONE, GATHER, schema("last", "x", "v", x=", group: h"))
     text = SETS.replace("{name: h}", "{name: g2}")
     text += "  - {schema: gather, groups: [{name: h}]}\n  - schema: last\n"
-    assert (
-        "a group of groups ('x') is not supported yet"
-        in problems("tasks:\n" + text + parts)[0]
-    )
+    workflow = load("tasks:\n" + text + parts)
+    assert table(workflow.tasks[2]) == [([[7, 8], [9]],)]
 
 
-def test_origins_may_not_differ_between_element_sets():
+def test_origins_may_differ_between_element_sets():
     text = (
         "tasks:\n" + SWEEP + "  - schema: two\n    element_sets: [{inputs: {y: 1}}, {}]\n"
     )
-    (problem,) = problems(text + ALL)
-    assert (
-        "different origins in different element sets ('y') is not supported yet" in problem
+    workflow = load(text + ALL)
+    made = [f"0.y[{element}]" for element in range(workflow.tasks[0].num_elements)]
+    assert content(workflow.tasks[1].inputs["y"]) == [1, *made]
+
+
+def test_what_is_only_known_in_runs_chooses_nothing():
+    text = (
+        "tasks:\n"
+        + SWEEP
+        + """  - schema: two
+    input_sources:
+      y: {task_ref: 0, where: {path: outputs.y, condition: {value.less_than: 3}}}
+"""
     )
+    (problem,) = problems(text + ALL)
+    assert "'outputs.y' is only known when runs have ended" in problem
 
 
 def test_an_unknown_task_hides_what_would_be_missing():

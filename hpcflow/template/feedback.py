@@ -1,0 +1,166 @@
+"""What a loop's iterations take from the one before: which inputs, of which elements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpcflow.model.loops import Feedback
+from hpcflow.model.workflow import FromTask, Indices, Task
+from hpcflow.template.columns import rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpcflow.model.schema import SchemaInput
+    from hpcflow.template.resolve import TaskState
+
+Pairs = tuple[Indices, Indices]  # elements of a task, and of another that uses them
+
+
+def find_feedback(
+    first: int, last: int, fixed: frozenset[str], states: Sequence[TaskState]
+) -> tuple[tuple[Feedback, ...], list[str]]:
+    """The inputs that a loop over the tasks `first` to `last` changes.
+
+    That is each input that its own task or a later one of the loop makes, and that no
+    earlier task of the loop has made by then. All tasks are expanded. Beside it, what
+    is wrong: that several elements, or none, would make one element's value.
+    """
+    found, wrong = [], []
+    for state in states[first : last + 1]:
+        for item in state.schema.inputs:
+            producer = _producer(state, item, first, last, states)
+            if item.name in fixed or producer is None:
+                continue
+            source = _source(state, item, producer, states)
+            if source is None:
+                wrong.append(
+                    f"it can't be said which element of {producer.name!r} makes "
+                    f"{item.name!r} for the next iteration of an element of {state.name!r}"
+                )
+                continue
+            elements, offsets = source
+            found.append(
+                Feedback(
+                    state.index,
+                    item.name,
+                    producer.index,
+                    item.parameter,
+                    elements,
+                    offsets,
+                )
+            )
+    return tuple(found), wrong
+
+
+def _producer(
+    state: TaskState,
+    item: SchemaInput,
+    first: int,
+    last: int,
+    states: Sequence[TaskState],
+) -> TaskState | None:
+    """The last task of a loop that makes an input anew; None where it is not changed."""
+    if item.name != item.parameter:
+        return None  # labelled ones come from inputs only
+    for origin in state.sources.get(item.name, ()):
+        if origin is None or origin.kind != "output":
+            continue
+        if first <= origin.task < state.index:
+            return None
+    for other in reversed(states[state.index : last + 1]):
+        if item.parameter in other.schema.outputs:
+            return other
+    return None
+
+
+def _source(
+    state: TaskState, item: SchemaInput, producer: TaskState, states: Sequence[TaskState]
+) -> tuple[Indices, Indices | None] | None:
+    """The producer's element, or group of elements, for each element of a task."""
+    task, maker = _task(state), _task(producer)
+    if item.group is not None:
+        return _groups(task, maker, producer.groups.get(item.group), states)
+    if maker is task:
+        return np.arange(task.num_elements, dtype=np.int64), None
+    for grouped in (False, True):
+        users, makers = _related(task, maker, states, grouped=grouped)
+        if len(users) == task.num_elements and np.array_equal(
+            users, np.arange(task.num_elements)
+        ):
+            return makers, None
+        if len(users):
+            return None
+    if maker.num_elements == task.num_elements:
+        return np.arange(task.num_elements, dtype=np.int64), None
+    if maker.num_elements == 1:
+        return np.zeros(task.num_elements, dtype=np.int64), None
+    return None
+
+
+def _groups(
+    task: Task, maker: Task, group: Indices | None, states: Sequence[TaskState]
+) -> tuple[Indices, Indices] | None:
+    """For each element of a task, those of the maker's group that come of it."""
+    if group is None:
+        return None
+    users, makers = _related(task, maker, states, grouped=False)
+    if not len(users) and task.num_elements == 1:
+        makers = np.arange(maker.num_elements, dtype=np.int64)
+        users = np.zeros(len(makers), dtype=np.int64)
+    inside = group[makers] >= 0
+    users, makers = users[inside], makers[inside]
+    if len(np.unique(users)) < task.num_elements:
+        return None
+    offsets = np.searchsorted(users, np.arange(task.num_elements + 1))
+    return makers, offsets.astype(np.int64)
+
+
+def _related(
+    task: Task, maker: Task, states: Sequence[TaskState], *, grouped: bool
+) -> Pairs:
+    """Elements of a task, and those of a later one that come of them, in order.
+
+    grouped: follow also inputs that are groups.
+    """
+    everything = np.arange(task.num_elements, dtype=np.int64)
+    known: dict[int, Pairs] = {task.index: (everything, everything)}
+    for state in states[task.index + 1 : maker.index + 1]:
+        parts = [
+            _through(column, known[column.task])
+            for column in _task(state).inputs.values()
+            if isinstance(column, FromTask)
+            and column.task in known
+            and (grouped or column.offsets is None)
+        ]
+        if parts:
+            pairs = np.concatenate([np.stack(part, axis=1) for part in parts])
+            pairs = np.unique(pairs, axis=0)
+            known[state.index] = (pairs[:, 0], pairs[:, 1])
+    nothing = np.zeros(0, dtype=np.int64)
+    return known.get(maker.index, (nothing, nothing))
+
+
+def _through(column: FromTask, known: Pairs) -> Pairs:
+    """The pairs one step on: the known pairs' second elements are those of the column."""
+    rows = rows_of(column)
+    users = np.arange(len(rows), dtype=np.int64)
+    if column.offsets is not None:
+        lengths = np.diff(column.offsets)
+        users = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+    order = np.argsort(known[1], kind="stable")
+    first, second = known[0][order], known[1][order]
+    starts = np.searchsorted(second, rows, side="left")
+    counts = np.searchsorted(second, rows, side="right") - starts
+    ends = np.cumsum(counts)
+    places = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(
+        starts - (ends - counts), counts
+    )
+    return first[places], np.repeat(users, counts)
+
+
+def _task(state: TaskState) -> Task:
+    assert state.task is not None
+    return state.task

@@ -1,0 +1,104 @@
+"""Values that an element set puts into its inputs: `q.a`, `q.items.0`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpcflow.model.workflow import FromValues, Indices, Part, ValueTable, value_table
+from hpcflow.template.columns import join, take
+from jobstores import values
+from jobstores.value_parts import put
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpcflow.model.workflow import InputColumn
+
+Path = tuple[str | int, ...]
+
+
+def part_path(text: str) -> Path:
+    """The steps of a path such as "a.0": whole numbers as numbers."""
+    return tuple(int(step) if step.isdecimal() else step for step in text.split("."))
+
+
+def part_text(path: Path) -> str:
+    """A path as templates have it."""
+    return ".".join(map(str, path))
+
+
+def take_parts(parts: Sequence[Part], elements: Indices) -> tuple[Part, ...]:
+    """The parts of chosen elements, in their order."""
+    found = []
+    for part in parts:
+        column = take(part.column, elements)
+        assert isinstance(column, FromValues)
+        found.append(Part(part.path, column))
+    return tuple(found)
+
+
+def stacked(inherited: Sequence[Part], own: Sequence[Part]) -> tuple[Part, ...]:
+    """Own parts on top of those that a value came with; the outer ones first."""
+    kept = [
+        part
+        for part in inherited
+        if not any(part.path[: len(other.path)] == other.path for other in own)
+    ]
+    return tuple(sorted((*kept, *own), key=lambda part: len(part.path)))
+
+
+def merged(base: InputColumn, parts: Sequence[Part], name: str) -> FromValues | None:
+    """An input with its parts in place, where all is known; None where it is not.
+
+    Only different combinations are made, one by one.
+
+    Raises:
+        PartError: a value has no such place.
+    """
+    columns = [part.column for part in parts]
+    if not isinstance(base, FromValues) or base.offsets is not None:
+        return None
+    if any(column.offsets is not None for column in columns):
+        return None
+    rows = np.stack([base.index, *(column.index for column in columns)], axis=1)
+    different, index = np.unique(rows, axis=0, return_inverse=True)
+    made = []
+    for row, *part_rows in different.tolist():
+        value = values.encode(base.table[row], name)
+        for part, place in zip(parts, part_rows, strict=True):
+            value = put(value, part.path, values.encode(part.column.table[place], name))
+        made.append(values.decode(value))
+    return FromValues(value_table(made), index.reshape(-1).astype(np.int64))
+
+
+def join_parts(sets: Sequence[tuple[int, Sequence[Part]]]) -> tuple[Part, ...]:
+    """The parts of an input in several element sets, given with their sizes, as one."""
+    paths = dict.fromkeys(part.path for _, parts in sets for part in parts)
+    found = []
+    for path in sorted(paths, key=len):
+        columns = [_column_of(path, count, parts) for count, parts in sets]
+        if any(column.offsets is not None for column in columns):
+            columns = [_optional(column) for column in columns]
+        joined = join(columns)
+        assert isinstance(joined, FromValues)
+        found.append(Part(path, joined))
+    return tuple(found)
+
+
+def _column_of(path: Path, count: int, parts: Sequence[Part]) -> FromValues:
+    for part in parts:
+        if part.path == path:
+            return part.column
+    nothing = np.zeros(0, dtype=np.int64)
+    return FromValues(ValueTable("json", []), nothing, np.zeros(count + 1, dtype=np.int64))
+
+
+def _optional(column: FromValues) -> FromValues:
+    """A column as lists of one value or none."""
+    if column.offsets is not None:
+        return column
+    return FromValues(
+        column.table, column.index, np.arange(len(column.index) + 1, dtype=np.int64)
+    )

@@ -1,0 +1,67 @@
+"""Runs that their user ends, and what follows them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+TEMPLATE = """
+name: endless
+template_components:
+  command_files: [{label: log, name: log.txt}]
+  task_schemas:
+    - objective: simulate
+      inputs: [{parameter: seconds}]
+      outputs: [{parameter: steps}, {parameter: said}]
+      actions:
+        - abortable: true
+          commands:
+            - command: |
+                trap '' TERM
+                echo step > log.txt
+                (echo $BASHPID > child; while sleep 1; do :; done) &
+                echo said
+                sleep <<parameter:seconds>> & wait $!
+              stdout: <<parameter:said>>
+          output_file_parsers: {steps: {from_files: [log], script: count.py}}
+    - objective: next
+      inputs: [{parameter: steps}]
+      outputs: [{parameter: double}]
+      actions:
+        - commands:
+            - command: echo $(( 2 * <<parameter:steps>> ))
+              stdout: <<int(parameter:double)>>
+tasks:
+  - schema: simulate
+    sequences: [{path: inputs.seconds, values: [1000, 2000]}]
+  - schema: next
+"""
+SCRIPT = "def count(log):\n    return len(log.read_text().splitlines())\n"
+
+
+def alive(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def test_an_aborted_run_ends_with_its_tree_and_what_follows_goes_on(cli, until):
+    (cli.folder / "count.py").write_text(SCRIPT)
+    cli("go", cli.template(TEMPLATE), "--path", "wk")
+    until(lambda: cli.states("wk")["simulate"].get("running") == 2)
+    refused = cli("abort", "wk", "next", code=4)
+    assert "no action of next is `abortable`" in refused.stderr
+    children = [int(p.read_text()) for p in (cli.folder / "wk/execute").rglob("child")]
+    assert cli.json("abort", "wk", "simulate", "1")["asked"] == [2]
+    until(lambda: cli.states("wk")["simulate"].get("aborted") == 1)
+    until(lambda: sum(alive(pid) for pid in children) == 1)
+    until(lambda: cli.states("wk")["next"].get("succeeded") == 1)
+    assert cli.states("wk")["simulate"]["running"] == 1
+    cli("abort", "wk", "simulate")
+    cli("wait", "wk")
+    assert cli.states("wk")["simulate"] == {"aborted": 2, "succeeded": 2}
+    assert cli.column("wk", "next", "double") == [2, 2]
+    assert not any(map(alive, children))
+    gone = cli("abort", "wk", "simulate", code=4)
+    assert "no abortable run of simulate is running" in gone.stderr

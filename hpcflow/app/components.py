@@ -120,8 +120,13 @@ def component(kind: str, name: str, known: Mapping[str, _Component]) -> _Compone
     raise NoSuchPartError(f"there is no {kind} {name!r}; there are: {names}.{hint}")
 
 
-def describe_components(kind: str, found: Installed) -> dict[str, dict[str, Any]]:
-    """By name, what there is of a kind ("schema", "environment", "parameter"), as JSON."""
+def describe_components(
+    kind: str, found: Installed, *, listed: bool = False
+) -> dict[str, dict[str, Any]]:
+    """By name, what there is of a kind ("schema", "environment", "parameter"), as JSON.
+
+    listed: without the schemas that are not to be in lists.
+    """
     if kind == "schema":
         return {
             name: {
@@ -131,8 +136,10 @@ def describe_components(kind: str, found: Installed) -> dict[str, dict[str, Any]
                 "outputs": list(schema.outputs),
                 "actions": len(schema.actions),
                 "environments": sorted({a.environment for a in schema.actions}),
+                **({"version": schema.version} if schema.version else {}),
             }
             for name, schema in found.schemas.items()
+            if schema.is_listed or not listed
         }
     if kind == "environment":
         return {

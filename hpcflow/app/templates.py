@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hpcflow.model.workflow import Workflow
+    from hpcflow.template.imports import OtherWorkflow
 
 
 def read_template(path: str | Path, variables: Mapping[str, str]) -> Workflow:
@@ -44,11 +45,18 @@ def json_schema_of_templates() -> dict[str, Any]:
     return template_schema()
 
 
+def _open_other(place: str) -> OtherWorkflow:
+    from hpcflow.app.imports import open_other  # only where a template imports
+
+    return open_other(place)
+
+
 def _examine(path: str | Path, variables: Mapping[str, str]) -> Examined:
     options = Options(
         environments=own_environments(),
         check_command=check_command,
         packages=installed_packages,
+        open_workflow=_open_other,
     )
     place = path if isinstance(path, str) and is_url(path) else Path(path)
     examined = examine(place, variables=variables, options=options)

@@ -22,7 +22,7 @@ def print_components(kind: str, name: str | None, *, as_json: bool) -> None:
     found = known_components()
     for problem in found.problems:
         click.echo(str(problem), err=True)
-    described = describe_components(kind, found)
+    described = describe_components(kind, found, listed=name is None)
     if name is not None:
         one = component(kind, name, described)
         click.echo(json.dumps({"format": 1, kind: one}) if as_json else _text(one))

@@ -38,6 +38,8 @@ def script_fields(
         fields["env_spec"] = environment_of(
             workflow, action, plan.steps[index].resources
         ).spec
+    if script.options:
+        fields["options"] = dict(script.options)
     if combines(workflow, plan, index):
         fields["combine"] = _first_alike(workflow, plan, index)
     return fields

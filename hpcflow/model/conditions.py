@@ -408,6 +408,11 @@ class RuleTest:
             return found is (self.check == "check_exists")
         return self._condition.holds(self._subject(found, value))
 
+    @property
+    def condition(self) -> str:
+        """What it asks for, as text."""
+        return str(self._condition)
+
     def why_not(self, found: bool, value: Any) -> str:
         """What to say of a run that is skipped because it does not hold."""
         if self._condition is None:

@@ -62,6 +62,7 @@ class Script:
     pass_env_spec: the function gets its environment's name and specifiers as `env_spec`.
     returns: what the function does: a dict of the outputs, the value of the one output,
         or nothing that matters.
+    options: further arguments of the function, encoded as `jobstores.values` does.
     is_program: it is an executable file, and `content` is in base64; `executable` may be
         empty, where it is executed by itself.
     """
@@ -78,6 +79,7 @@ class Script:
     pass_env_spec: bool = False
     returns: str = RETURNS_OUTPUTS
     is_program: bool = False
+    options: tuple[tuple[str, Any], ...] = ()
 
     @property
     def is_python(self) -> bool:
@@ -214,7 +216,10 @@ class SchemaInput:
 
 @dataclass(frozen=True, slots=True)
 class TaskSchema:
-    """A recipe. Its name is objective[_method[_implementation]]."""
+    """A recipe. Its name is objective[_method[_implementation]].
+
+    version: as its author counts. is_listed: lists of what can be used show it.
+    """
 
     objective: str
     method: str | None = None
@@ -227,6 +232,8 @@ class TaskSchema:
     environment_presets: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     # "module:Class" of its values, by parameter
     value_classes: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+    is_listed: bool = True
 
     @property
     def name(self) -> str:

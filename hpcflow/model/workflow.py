@@ -198,6 +198,24 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Import:
+    """Where values of an input come from that were taken from another workflow.
+
+    task, input: of this workflow. workflow, workflow_id: where the other was, and its id.
+    other_task, name: its task, and the output or input of that. elements: of that task,
+    those whose values were taken.
+    """
+
+    task: int
+    input: str
+    workflow: str
+    workflow_id: str
+    other_task: str
+    name: str
+    elements: Indices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Workflow:
     """A checked and expanded template.
 
@@ -214,3 +232,4 @@ class Workflow:
     template_path: str
     seeds: dict[str, int] = field(default_factory=dict)
     loops: tuple[Loop, ...] = ()
+    imports: tuple[Import, ...] = ()

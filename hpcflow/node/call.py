@@ -77,6 +77,10 @@ def main(environment: Any) -> None:
                 called[key] = files
         if "HPCFLOW_ENV_SPEC" in environment:
             called["env_spec"] = json.loads(environment["HPCFLOW_ENV_SPEC"])
+        if "HPCFLOW_OPTIONS" in environment:
+            given = json.loads(environment["HPCFLOW_OPTIONS"])
+            with stored as values:
+                called.update((key, values.decode(one)) for key, one in given.items())
         called.update(_files(environment))
         result = _function(script, name)(**called)
         returns = environment.get("HPCFLOW_RETURNS", "outputs")

@@ -154,6 +154,8 @@ class Launcher:
                 more["HPCFLOW_RETURNS"] = step.returns
             if step.env_spec is not None:
                 more["HPCFLOW_ENV_SPEC"] = _word_or_json(step.env_spec)
+            if step.options:
+                more["HPCFLOW_OPTIONS"] = _word_or_json(step.options)
         return {**self._item_environment, **_encoded(more)}
 
     def _run_environment(

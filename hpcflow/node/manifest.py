@@ -73,6 +73,7 @@ class Step:
         "iteration",
         "kind",
         "num_actions",
+        "options",
         "outputs",
         "program",
         "requires",
@@ -119,6 +120,7 @@ class Step:
         self.data_in: str | Dict[str, str] = fields.get("data_in", "direct")
         self.data_out: str | Dict[str, str] = fields.get("data_out", "direct")
         self.env_spec: Dict[str, Any] | None = fields.get("env_spec")
+        self.options: Dict[str, Any] = fields.get("options", {})
         self.combine: int | None = fields.get("combine")
         self.shell: List[str] = fields.get("shell", [])
         self.variables: List[Dict[str, Any]] = fields.get("variables", [])

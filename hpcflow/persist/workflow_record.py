@@ -101,7 +101,9 @@ def encode_workflow(
         IdRange(str(task.index), task.run_base, task.num_runs, _outputs(task))
         for task in workflow.tasks
     )
-    return WorkflowRecord(info, {"model": json.dumps(model).encode(), **files}, tables, ranges)
+    return WorkflowRecord(
+        info, {"model": json.dumps(model).encode(), **files}, tables, ranges
+    )
 
 
 def _outputs(task: Task) -> tuple[str, ...]:
@@ -138,9 +140,7 @@ def _encode_set(one: ElementSet, documents: dict[str, bytes]) -> list[Any]:
     return [*described, files] if files else described
 
 
-def _encode_task(
-    task: Task, tables: Tables, documents: dict[str, bytes]
-) -> dict[str, Any]:
+def _encode_task(task: Task, tables: Tables, documents: dict[str, bytes]) -> dict[str, Any]:
     inputs = []
     for position, (name, column) in enumerate(task.inputs.items()):
         document, columns = _encode_input(column)

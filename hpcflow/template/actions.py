@@ -37,6 +37,7 @@ from hpcflow.template.file_actions import (
     read_file_script,
     read_label,
     read_names,
+    read_options,
 )
 from hpcflow.template.jinja import KEYS, TARGET, read_rendering
 from hpcflow.template.labels import any_label
@@ -140,7 +141,7 @@ class ActionReader:
             abortable = draft.action.scope == MAIN and value_of(node, "abortable", False)
             draft.action = replace(
                 draft.action,
-                rules=rules,
+                rules=(*rules, *draft.action.rules),
                 requires_dir=directory,
                 abortable=draft.action.abortable or abortable,
             )
@@ -244,6 +245,7 @@ class ActionReader:
             files=files,
             scope=scope,
             abortable=value_of(node, "abortable", False),
+            rules=self._read_rules(node, path),
         )
         return self._draft
 
@@ -258,7 +260,8 @@ class ActionReader:
         script = None
         if has_script:
             passes = value_of(node, "script_pass_env_spec", False)
-            offer = Offer(files.arguments, inputs, passes)
+            options = read_options(node, path, self._section)
+            offer = Offer(files.arguments, inputs, passes, options)
             script = self._read_file_script(node, path, offer, output)
         elif output and not broken(node):
             message = f"nothing makes {output!r}: the parser has no `script`"
@@ -274,6 +277,7 @@ class ActionReader:
             files=files,
             scope=scope,
             abortable=value_of(node, "abortable", False),
+            rules=self._read_rules(node, path),
         )
         return self._draft
 

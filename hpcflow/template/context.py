@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hpcflow.model.command_text import CommandTextError
     from hpcflow.model.environment import Environment
     from hpcflow.template.nodes import Node
+    from hpcflow.template.parameters import Parameters
     from hpcflow.template.problems import Problems
 
 
@@ -34,6 +35,12 @@ class Files(Protocol):
         """A file's content and absolute path.
 
         Raises: OSError
+        """
+
+    def locate(self, name: str) -> str:
+        """The absolute path of a file on this machine.
+
+        Raises: FileNotFoundError
         """
 
     def similar(self, name: str) -> str:
@@ -58,7 +65,7 @@ class Context:
     all environments of each name, of which `environments` has one that offers what any
     of them does. built_in: names of environments that nobody has defined otherwise.
     told_environments: keys that were asked for, and reported as missing.
-    command_files: those that the template defines.
+    command_files: those that the template defines. parameters: those that are declared.
     """
 
     problems: Problems
@@ -77,6 +84,7 @@ class Context:
         default_factory=TemplateEnvironments
     )
     command_files: CommandFiles = field(default_factory=CommandFiles)
+    parameters: Parameters = field(default_factory=dict)
 
     def read_file(self, node: Node, path: Path, what: str) -> str | None:
         """The text of the file that a node names; None where it can't be read."""

@@ -77,7 +77,8 @@ class GroupSpec:
 class ElementSetSpec:
     """An element set, read and checked against its schema.
 
-    parts: values in places inside inputs. orders: of the map `nesting_order`. likely:
+    parts: values in places inside inputs. part_places: where these, and whole inputs
+    (without a part), are given. orders: of the map `nesting_order`. likely:
     inputs whose values have problems that were reported; None: any input may be one.
     """
 
@@ -191,9 +192,9 @@ class _Reader:
             if made is None:
                 return
             table = made
+        self._spec.part_places[found.name, found.part] = place
         if found.part:
             self._spec.parts.setdefault(found.name, {})[found.part] = table
-            self._spec.part_places[found.name, found.part] = place
         else:
             self._spec.constants[found.name] = table
 

@@ -22,6 +22,7 @@ from hpcflow.template.context import Place
 from hpcflow.template.env_choice import ENVIRONMENTS, chosen_key
 from hpcflow.template.generators import MAX_ELEMENTS
 from hpcflow.template.nesting import Axis, Mismatch, Nesting, nest
+from hpcflow.template.parameters import ValueReader, WrongValueError
 from hpcflow.template.parts import merged, part_text, stacked, take_parts
 from hpcflow.template.problems import nearest
 from hpcflow.template.resolve import Origin, TaskState, Upstream
@@ -407,7 +408,9 @@ class SetExpander:
             try:
                 known = merged(column, parts, name)
             except PartError as error:
-                self._add(self._part_place(name, error), f"the input {name!r}: {error}")
+                self._add(
+                    self._part_place(name, error.path), f"the input {name!r}: {error}"
+                )
                 continue
             except JobStoreError as error:
                 self._add(self._spec.place, f"the input {name!r}: {error}")
@@ -416,8 +419,27 @@ class SetExpander:
                 left[name] = parts
             else:
                 columns[name] = known
+        self._read_values(columns)
         self._make_objects(columns)
         return left
+
+    def _read_values(self, columns: dict[str, InputColumn]) -> None:
+        """Hold the values that are given against what their parameters say of them."""
+        context, schema = self._context, self._schema
+        reader = ValueReader(context.parameters, context.files, schema.value_classes)
+        for item in schema.inputs:
+            source = self._sources[item.name]
+            if source is None or any(one.task >= 0 for one in source.all):
+                continue
+            place = self._part_place(item.name, ())
+            try:
+                column = reader.column(columns[item.name], item.parameter)
+                columns[item.name] = column
+            except WrongValueError as error:
+                message = f"the input {item.name!r}: {error}"
+                self._add(place, message, suggestion=error.similar)
+            except (ClassError, JobStoreError) as error:
+                self._add(place, f"the input {item.name!r}: {error}")
 
     def _make_objects(self, columns: dict[str, InputColumn]) -> None:
         """Make values that are given as maps objects of their parameters' classes."""
@@ -431,12 +453,12 @@ class SetExpander:
             except ClassError as error:
                 self._add(self._spec.place, f"the input {item.name!r}: {error}")
 
-    def _part_place(self, name: str, error: PartError) -> Place:
-        """Where the part is given that has no place in its value."""
+    def _part_place(self, name: str, path: tuple[str | int, ...]) -> Place:
+        """Where a part of an input's value, or the whole, is given."""
         for sequence in self._spec.sequences:
-            if (sequence.input, sequence.part) == (name, error.path):
+            if (sequence.input, sequence.part) == (name, path):
                 return sequence.place
-        return self._spec.part_places.get((name, error.path), self._spec.place)
+        return self._spec.part_places.get((name, path), self._spec.place)
 
     def _own_parts(self, name: str, nesting: Nesting) -> list[Part]:
         parts = [

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpcflow.model.schema import RETURNS_NOTHING, RETURNS_VALUE, ActionFiles, Script
-from hpcflow.template.nodes import Node, child, entries, items, value_of
+from hpcflow.template.nodes import Node, broken, child, entries, items, plain, value_of
 from hpcflow.template.problems import listed, nearest
 from hpcflow.template.scopes import GENERATOR, PARSER, scope
 from hpcflow.template.scripts import ScriptError, read_function
+from jobstores import values
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -29,18 +30,21 @@ class Offer:
 
     files: its arguments that are paths, with the labels of the files. inputs: those that
     are values; a parameter `p` stands for the labelled `p[one]`, `p[two]` too. env_spec:
-    it gets its environment's name and specifiers, too.
+    it gets its environment's name and specifiers, too. options: further arguments, and
+    their encoded values.
     """
 
     files: tuple[tuple[str, str], ...]
     inputs: tuple[str, ...]
     env_spec: bool = False
+    options: tuple[tuple[str, Any], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all arguments."""
         named = [*(name for name, _ in self.files), *(n.split("[")[0] for n in self.inputs)]
-        return tuple(dict.fromkeys([*named, ENV_SPEC] if self.env_spec else named))
+        named += [ENV_SPEC] if self.env_spec else []
+        return tuple(dict.fromkeys((*named, *(name for name, _ in self.options))))
 
 
 def read_labels(node: Node, key: str, path: Path, section: Section) -> tuple[str, ...]:
@@ -168,6 +172,27 @@ def read_names(
     return tuple(found)
 
 
+def read_options(node: Node, path: Path, section: Section) -> tuple[tuple[str, Any], ...]:
+    """The `options` of a parser, encoded; those of a name that it has are reported."""
+    taken = {
+        *(item.value for _, item in items(child(node, "from_files"))),
+        *(
+            item.value
+            for key in ("inputs", "outputs")
+            for _, item in items(child(node, key))
+        ),
+        *([ENV_SPEC] if value_of(node, "script_pass_env_spec") else []),
+    }
+    found = []
+    for name, at, item in entries(child(node, "options")):
+        if name in taken:
+            message = f"its function gets {name!r} already"
+            section.add(at, (*path, "options", name), message, "another name")
+        elif not broken(item):
+            found.append((name, values.encode(plain(item))))
+    return tuple(found)
+
+
 def script_name(node: Node, path: Path, section: Section) -> str | None:
     """The file that a `script` names; None where it is not understood."""
     text: str = node.value.strip()
@@ -211,5 +236,9 @@ def read_file_script(
         section.add(node.at, path, f"{what}returns nothing", f"the value of {output!r}")
     returns = RETURNS_VALUE if output else RETURNS_NOTHING
     return Script(
-        name.rsplit("/", 1)[-1], text, pass_env_spec=offer.env_spec, returns=returns
+        name.rsplit("/", 1)[-1],
+        text,
+        pass_env_spec=offer.env_spec,
+        returns=returns,
+        options=offer.options,
     )

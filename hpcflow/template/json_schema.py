@@ -95,7 +95,7 @@ class _Writer:
         required = [name for name, key in keys.items() if key.required]
         if required:
             document["required"] = required
-        patterns = {_VARIABLE: {}}
+        patterns: Document = {_VARIABLE: {}}
         if record.others is not None:
             names, key = record.others
             pattern = (names.json or {}).get("pattern", "")

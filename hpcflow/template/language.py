@@ -12,6 +12,7 @@ from hpcflow.model.conditions import CASTS
 from hpcflow.template.generators import (
     FLAG,
     GENERATORS,
+    NATURAL,
     LATIN_HYPERCUBE,
     SEED,
     TEXT,
@@ -60,7 +61,7 @@ ENVIRONMENT_NAME = Scalar(
 MODULE = Scalar(
     "a module's name, such as package.module",
     lambda value: isinstance(value, str) and all(map(str.isidentifier, value.split("."))),
-    {"type": "string", "pattern": r"^[^\d\W]\w*(\.[^\d\W]\w*)*$"},
+    {"type": "string", "pattern": r"^[^\d\W]"},
 )
 WORKFLOW_NAME = Scalar(
     "text without '/' that does not begin with '.'",
@@ -105,6 +106,13 @@ OPTION = Scalar(
 TEXTS = Either(scalar=TEXT, items=Items(TEXT))
 _TEXT_OR_WHOLE = Scalar(
     "text", lambda v: type(v) in (str, int), {"type": ["string", "integer"]}
+)
+_TEXT_OR_NUMBER = Either(
+    scalar=Scalar(
+        "text or a number",
+        lambda v: isinstance(v, str) or is_number(v),
+        {"type": ["string", "number"]},
+    )
 )
 _NULL = Scalar("a map", lambda value: value is None, {"type": "null"})
 _SIZE = Scalar(
@@ -319,9 +327,7 @@ GROUP = Record(
     },
 )
 
-ITER_IDS = Items(
-    Scalar("a whole number of at least 0", lambda v: type(v) is int and v >= 0), least=1
-)
+ITER_IDS = Items(NATURAL, least=1)
 SOURCE_MAP = Record(
     "an input's source",
     {
@@ -333,6 +339,7 @@ SOURCE_MAP = Record(
                     lambda v: (
                         (type(v) is int and v >= 0) or (isinstance(v, str) and v != "")
                     ),
+                    {"type": ["integer", "string"]},
                 )
             ),
             "the index or unique name of an earlier task",
@@ -350,7 +357,11 @@ INPUT_SOURCE = Either(
     map=SOURCE_MAP,
 )
 
-_WORD = Scalar("text or a number", lambda v: isinstance(v, str) or is_number(v))
+_WORD = Scalar(
+    "text or a number",
+    lambda v: isinstance(v, str) or is_number(v),
+    {"type": ["string", "number"]},
+)
 _GIVEN_FILE = {
     "path": Key(FILLED_TEXT, "from the template's directory"),
     "contents": Key(_WORD, "what the file holds"),
@@ -391,11 +402,52 @@ _ELEMENT_SET_KEYS = {
 }
 ELEMENT_SET = Record("an element set", _ELEMENT_SET_KEYS)
 
+PLACE = Scalar(
+    "a place inside a value, such as a.0",
+    lambda v: isinstance(v, str) and re.fullmatch(r"[^.\s]+(\.[^.\s]+)*", v) is not None,
+    {"type": "string", "pattern": r"^[^.\s]+(\.[^.\s]+)*$"},
+)
+_VALIDATION = Items(
+    Record(
+        "a rule of a parameter",
+        {
+            "path": Key(
+                Either(scalar=PLACE, items=Items(_TEXT_OR_WHOLE)),
+                "a place inside the value, as a.0 or a list; the whole without it",
+            ),
+            "condition": Key(
+                Anything(), "a condition such as `{value.less_than: 3}`", required=True
+            ),
+            "cast": Key(Map(_TYPE, names=_TYPE_NAME), "types to convert from and to"),
+            "doc": Key(TEXTS),
+        },
+    )
+)
+
 PARAMETER = Record(
     "a parameter",
     {
         "type": Key(NAME, required=True),
-        **dict.fromkeys(("is_file", "sub_parameters", "_validation"), LATER),
+        "is_file": Key(FLAG, "true: values are names of files, from the template's folder"),
+        "sub_parameters": Key(
+            Items(
+                Record(
+                    "a parameter inside",
+                    {
+                        "address": Key(PLACE, "such as a.0", required=True),
+                        "parameter": Key(NAME, "its type", required=True),
+                    },
+                )
+            ),
+            "the parameters of parts of its values",
+        ),
+        "_validation": Key(
+            Either(
+                items=_VALIDATION,
+                map=Record("a validation", {"rules": Key(_VALIDATION, required=True)}),
+            ),
+            "what the values that a template gives have to fulfil",
+        ),
     },
 )
 
@@ -450,6 +502,7 @@ TOLERANCE = Scalar(
     lambda v: (
         isinstance(v, bool) or (is_number(v) and v >= 0 and (type(v) is int or v <= 1))
     ),
+    {"type": ["boolean", "number"], "minimum": 0},
 )
 _MODE = Key(Choice(("implicit",), later=("explicit", "never")))
 _INPUT_KEYS = {
@@ -534,7 +587,7 @@ GENERATOR = Record(
         "script": Key(FILLED_TEXT, "`<<script:NAME.py>>` or a path", required=True),
         "abortable": Key(FLAG),
         "script_pass_env_spec": Key(FLAG, "it gets its environment as `env_spec`"),
-        "rules": LATER,
+        "rules": RULES,
     },
 )
 
@@ -547,7 +600,8 @@ _PARSER_KEYS = {
     "clean_up": _FILE_LABELS,
     "abortable": Key(FLAG),
     "script_pass_env_spec": Key(FLAG, "it gets its environment as `env_spec`"),
-    **dict.fromkeys(("rules", "options"), LATER),
+    "rules": RULES,
+    "options": Key(Map(Anything(), names=NAME), "further arguments of its function"),
 }
 PARSER = Record("an output file parser", _PARSER_KEYS)
 
@@ -662,7 +716,8 @@ TASK_SCHEMA = Record(
         "parameter_class_modules": Key(
             Items(MODULE), "modules with the classes of parameters' values"
         ),
-        **dict.fromkeys(("version", "web_doc"), LATER),
+        "version": Key(_TEXT_OR_NUMBER, "of the schema; workflows keep it"),
+        "web_doc": Key(FLAG, "false: lists of the known schemas leave it out"),
     },
 )
 

@@ -26,8 +26,9 @@ from hpcflow.template.files import read_command_files
 from hpcflow.template.json_text import JsonSyntaxError, parse_json
 from hpcflow.template.language import TEMPLATE
 from hpcflow.template.meta_tasks import MetaTasks
-from hpcflow.template.nodes import Node, child, items, value_of
+from hpcflow.template.nodes import Node, child, value_of
 from hpcflow.template.packages import Late, PackageReader
+from hpcflow.template.parameters import read_parameters
 from hpcflow.template.problems import Problem, Problems, TemplateError
 from hpcflow.template.resources import read_layers
 from hpcflow.template.schemas import read_schemas
@@ -162,9 +163,13 @@ def _build(
     tell_environments(
         context, builtin_environments(options.python), groups, packages.environments
     )
-    _check_parameters(child(components, "parameters"), problems)
+    path = ("template_components", "parameters")
+    own_parameters = read_parameters(child(components, "parameters"), path, context)
+    context.parameters = ChainMap(dict(own_parameters), Late(packages.known_parameters))
     context.command_files = read_command_files(
-        child(components, "command_files"), ("template_components", "command_files"), context
+        child(components, "command_files"),
+        ("template_components", "command_files"),
+        context,
     )
     schemas = read_schemas(
         child(components, "task_schemas"), ("template_components", "task_schemas"), context
@@ -246,19 +251,6 @@ def _used_environments(tasks: tuple[Task, ...], context: Context) -> dict[str, E
     }
 
 
-def _check_parameters(node: Node | None, problems: Problems) -> None:
-    seen: set[str] = set()
-    for number, item in items(node):
-        name = value_of(item, "type")
-        if name in seen:
-            problems.add(
-                item.at,
-                ("template_components", "parameters", number),
-                f"the parameter {name!r} is given twice",
-            )
-        seen.add(name)
-
-
 def _parse(source: Source, problems: Problems, file: str) -> Node | None:
     """The document; JSON is read as such where it is named or looks and reads so."""
     named = file.lower().endswith(".json")
@@ -322,6 +314,16 @@ class FileFinder:
         """
         path = self._find(name)
         return Path(path).read_bytes(), os.path.abspath(path)
+
+    def locate(self, name: str) -> str:
+        """The absolute path of a file.
+
+        Raises: FileNotFoundError
+        """
+        place = os.path.abspath(self._find(name))
+        if not os.path.lexists(place):
+            raise FileNotFoundError(name)
+        return place
 
     def _find(self, name: str) -> str:
         beside = os.path.join(self._directory, name)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from hpcflow.template.environments import read_environments
 from hpcflow.template.files import CommandFiles, read_command_files
 from hpcflow.template.language import COMPONENTS
-from hpcflow.template.nodes import Node, child, items, value_of
+from hpcflow.template.nodes import Node, child
+from hpcflow.template.parameters import read_parameters
 from hpcflow.template.problems import Problem, Problems
 from hpcflow.template.schemas import read_schemas
 from hpcflow.template.shape import Checker
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hpcflow.model.environment import Environment
     from hpcflow.model.schema import TaskSchema
     from hpcflow.template.context import Context
+    from hpcflow.template.parameters import Declared
 
 ENDINGS = (".yaml", ".yml")
 _FOLDERS = ("", "template_components")
@@ -48,7 +50,7 @@ class Installed:
 
     schemas: dict[str, TaskSchema] = field(default_factory=dict)
     environments: dict[str, Environment] = field(default_factory=dict)
-    parameters: dict[str, None] = field(default_factory=dict)
+    parameters: dict[str, Declared] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)  # "schemas.NAME" -> package
     problems: list[Problem] = field(default_factory=list)
 
@@ -89,6 +91,16 @@ class PackageFiles:
         """
         path = self._find(name)
         return Path(path).read_bytes(), os.path.abspath(path)
+
+    def locate(self, name: str) -> str:
+        """The absolute path of a file.
+
+        Raises: FileNotFoundError
+        """
+        place = os.path.abspath(self._find(name))
+        if not os.path.lexists(place):
+            raise FileNotFoundError(name)
+        return place
 
     def similar(self, name: str) -> str:
         """The name of a file that was probably meant, or ""."""
@@ -139,6 +151,10 @@ class PackageReader:
     def schemas(self) -> Mapping[str, TaskSchema]:
         """The packages' schemas, by name."""
         return self.installed().schemas
+
+    def known_parameters(self) -> Mapping[str, Declared]:
+        """The parameters that the packages declare, where those have been read."""
+        return {} if self._installed is None else self._installed.parameters
 
     def environments(self) -> Mapping[str, Environment]:
         """The packages' environments, by name."""
@@ -198,8 +214,10 @@ class PackageReader:
             for name, environment in found.items():
                 if self._claim("environments", name, package):
                     installed.environments[name] = environment
-            for _, item in items(child(file.node, "parameters")):
-                installed.parameters[value_of(item, "type")] = None
+            given = child(file.node, "parameters")
+            declared = read_parameters(given, ("parameters",), context)
+            for parameter, one in declared.items():
+                installed.parameters.setdefault(parameter, one)
 
     def _read_schemas(self, package: str, folder: str, files: list[_File]) -> None:
         installed = self.installed()

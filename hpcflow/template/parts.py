@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpcflow.model.conditions import find
 from hpcflow.model.workflow import FromValues, Indices, Part, ValueTable, value_table
 from hpcflow.template.columns import join, take
 from jobstores import values
@@ -27,6 +28,31 @@ def part_path(text: str) -> Path:
 def part_text(path: Path) -> str:
     """A path as templates have it."""
     return ".".join(map(str, path))
+
+
+class PartMissingError(ValueError):
+    """A value has nothing in a place; the message says which."""
+
+
+def inside(column: InputColumn, path: Path) -> InputColumn | None:
+    """The column of what values have in a place; None where runs make them.
+
+    Raises:
+        PartMissingError: one has nothing there.
+    """
+    if not path:
+        return column
+    if not isinstance(column, FromValues):
+        return None
+    used, index = np.unique(column.index, return_inverse=True)
+    made = []
+    for row in used.tolist():
+        found, value = find(column.table[row], [*map(str, path)])
+        if not found:
+            shown = f"{column.table[row]!r:.60}"
+            raise PartMissingError(f"there is no {part_text(path)!r} in the value {shown}")
+        made.append(value)
+    return FromValues(value_table(made), index.reshape(-1).astype(np.int64), column.offsets)
 
 
 def take_parts(parts: Sequence[Part], elements: Indices) -> tuple[Part, ...]:

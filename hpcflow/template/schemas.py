@@ -112,6 +112,8 @@ class _SchemaReader:
                 if not item.bad
             },
             {name: class_name(kind) for name, kind in self._classes.items()},
+            str(value_of(node, "version", "")),
+            value_of(node, "web_doc", True),
         )
 
     def _files(self, actions: tuple[Action, ...]) -> tuple[CommandFile, ...]:

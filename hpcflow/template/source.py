@@ -34,8 +34,8 @@ def substitute(
 ) -> tuple[Source, Problems]:
     """Replace `<<var:NAME>>` and `<<var:NAME[default=X]>>`.
 
-    Those without a value, or of another form, become `UNKNOWN` and a problem; one that the text does
-    not use is a warning.
+    Those without a value, or of another form, become `UNKNOWN` and a problem; one that
+    the text does not use is a warning.
     """
     pieces: list[str] = []
     edits: list[tuple[int, int, int, int]] = []

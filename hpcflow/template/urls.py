@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from urllib.error import HTTPError, URLError
 from urllib.parse import urljoin, urlsplit
 from urllib.request import urlopen
@@ -61,6 +62,15 @@ class UrlFiles:
         if urlsplit(url)[:2] != urlsplit(self._template)[:2]:
             raise PermissionError(0, "a template from a URL takes files of its server only")
         return read_url(url), url
+
+    def locate(self, name: str) -> str:
+        """The absolute path of a file: a server has none that jobs could read.
+
+        Raises: FileNotFoundError
+        """
+        if os.path.isabs(name) and os.path.lexists(name):
+            return name
+        raise FileNotFoundError(name)
 
     def similar(self, name: str) -> str:  # noqa: ARG002 - there is no list of them
         """Nothing: a server does not say what it has."""

@@ -11,7 +11,7 @@ from hpcflow.model.conditions import RuleTest, find, split_path
 from hpcflow.model.workflow import FromSeveral, FromValues
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hpcflow.model.workflow import Indices, InputColumn, Task
 
@@ -45,6 +45,25 @@ def fulfilling(
 def of_task(rules: Sequence[Mapping[str, Any]], task: Task) -> Mask | str:
     """Which elements of a task fulfil all rules; or what is only known in runs."""
     return fulfilling(rules, task.inputs, tuple(task.parts), task.num_elements)
+
+
+def of_columns(
+    rules: Sequence[Mapping[str, Any]],
+    values: Callable[[str, str], FromValues],
+    count: int,
+) -> Mask:
+    """Which of `count` elements, all of whose values are known, fulfil all rules.
+
+    values: gives the column of what rules look at: "inputs" or "outputs", and a name.
+    """
+    found = np.ones(count, dtype=bool)
+    for rule in rules:
+        test = RuleTest(rule)
+        root, name, path = split_path(test.path)
+        mask = _mask(values(root, name), test, path, count)
+        assert mask is not None
+        found &= mask
+    return found
 
 
 def _mask(column: InputColumn, test: RuleTest, path: list[str], count: int) -> Mask | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+import pytest
+
 TEMPLATE = """
 name: endless
 template_components:
@@ -46,6 +48,7 @@ def alive(pid: int) -> bool:
     return False
 
 
+@pytest.mark.key("actions.abortable")
 def test_an_aborted_run_ends_with_its_tree_and_what_follows_goes_on(cli, until):
     (cli.folder / "count.py").write_text(SCRIPT)
     cli("go", cli.template(TEMPLATE), "--path", "wk")
@@ -65,3 +68,56 @@ def test_an_aborted_run_ends_with_its_tree_and_what_follows_goes_on(cli, until):
     assert not any(map(alive, children))
     gone = cli("abort", "wk", "simulate", code=4)
     assert "no abortable run of simulate is running" in gone.stderr
+
+
+AROUND = """
+name: around
+template_components:
+  command_files: [{label: log, name: log.txt}]
+  task_schemas:
+    - objective: simulate
+      inputs: [{parameter: x}]
+      outputs: [{parameter: y}]
+      actions:
+        - input_file_generators:
+            - {input_file: log, from_inputs: [x], script: make.py, abortable: GENERATOR}
+          commands: [{command: cat <<file:log>>}]
+          output_file_parsers:
+            y: {from_files: [log], script: read.py, abortable: PARSER}
+tasks: [{schema: simulate, inputs: {x: 1}}]
+"""
+ENDLESS = "    import time\n    while True:\n        time.sleep(1)\n    return 1\n"
+MAKE = "def make(path, x):\n    path.write_text('1')\n"
+READ = "def read(log):\n    return 1\n"
+
+
+@pytest.mark.key("actions.input_file_generators.abortable")
+@pytest.mark.key("actions.output_file_parsers.abortable")
+@pytest.mark.parametrize("endless", ["generator", "parser"])
+@pytest.mark.parametrize("allowed", [True, False])
+def test_runs_that_make_or_read_files_may_be_aborted_where_they_say_so(
+    cli, until, endless, allowed
+):
+    scripts = {"make.py": MAKE, "read.py": READ}
+    if endless == "generator":
+        scripts["make.py"] = "def make(path, x):\n" + ENDLESS
+    else:
+        scripts["read.py"] = "def read(log):\n" + ENDLESS
+    for name, content in scripts.items():
+        (cli.folder / name).write_text(content)
+    flags = {"generator": "false", "parser": "false"} | {endless: str(allowed).lower()}
+    text = AROUND.replace("GENERATOR", flags["generator"])
+    cli("go", cli.template(text.replace("PARSER", flags["parser"])), "--path", "wk")
+    until(lambda: cli.states("wk")["simulate"].get("running") == 1)
+    if not allowed:
+        assert "`abortable`" in cli("abort", "wk", "simulate", code=4).stderr
+        cli("cancel", "wk")
+        return
+    until(
+        lambda: (
+            cli.states("wk")["simulate"].get("succeeded", 0) == 2 * (endless == "parser")
+        )
+    )
+    cli("abort", "wk", "simulate")
+    cli("wait", "wk", code=None)
+    assert cli.states("wk")["simulate"]["aborted"] == 1

@@ -176,7 +176,7 @@ def test_every_scalar_says_what_it_is_to_editors_too(scalar):
 )
 def test_what_a_scalar_takes_is_never_wrong(value):
     for scalar in SCALARS:
-        if scalar.test(value):
+        if scalar.test(value) and scalar.json is not None:
             jsonschema.validate(value, scalar.json)
 
 

@@ -11,6 +11,9 @@ from hpcflow.template.shape import Either, Items, Later, Map, Record
 from tests.template.templates import ADD, load, table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "template.md").read_text()
+FILES = re.findall(
+    r"^```\{code-block\} \w+\n:caption: (\S+)\n\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL
+)
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 SUPPORTED, LATER = PAGE.split("## Not supported yet")
 
@@ -40,7 +43,10 @@ def whole(example):
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_examples(example):
+def test_examples(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, content in FILES:
+        (tmp_path / name).write_text(content)
     workflow = load(whole(example))
     shown = re.search(r"^# elements: (.*)$", example, re.MULTILINE)
     if shown:

@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from jobstores import ndjson_columns, zarr_columns
+from jobstores.backends.many import at_once, map_many
 from jobstores.column_kinds import KINDS, fitted
 from jobstores.errors import UnsupportedError
 from jobstores.keys import check_key, join
@@ -40,6 +41,7 @@ __all__ = [
     "FORMATS",
     "KINDS",
     "ColumnRef",
+    "columns_at_once",
     "open_array",
     "read_column",
     "write_column",
@@ -56,6 +58,8 @@ gone then, and not damaged."""
 
 _WRITERS = {ZARR: zarr_columns.write, NDJSON: ndjson_columns.write}
 _READERS = {ZARR: zarr_columns.read, NDJSON: ndjson_columns.read}
+
+_WHOLE_COLUMNS = 4  # in memory at a time, each with many chunks under way
 
 Column = Tuple[str, Any]
 
@@ -89,6 +93,11 @@ class ColumnRef(NamedTuple):
         ):
             raise ValueError(f"no reference to a column: {data!r:.100}")
         return ref
+
+
+def columns_at_once(*ports: ObjectPort) -> int:
+    """How many whole columns to work on at once, where each is in memory meanwhile."""
+    return min(_WHOLE_COLUMNS, at_once(*ports))
 
 
 def write_column(
@@ -135,12 +144,15 @@ def write_columns(
     write = _WRITERS[layout]
     if layout == ZARR:
         zarr_columns.write_groups(port, prefix, columns)
-    refs = {}
-    for name, (kind, data) in columns.items():
+
+    def write_one(name: str) -> Tuple[str, ColumnRef]:
+        kind, data = columns[name]
         rows = fitted(name, kind, data, encoded=encoded)
-        refs[name] = ColumnRef(join(prefix, name), kind, len(rows), layout)
-        write(port, refs[name].key, kind, rows, chunk_rows)
-    return refs
+        ref = ColumnRef(join(prefix, name), kind, len(rows), layout)
+        write(port, ref.key, kind, rows, chunk_rows)
+        return name, ref
+
+    return dict(map_many(at_once(port), write_one, columns))
 
 
 def read_column(port: ObjectPort, ref: ColumnRef, *, encoded: bool = False) -> Any:

@@ -164,6 +164,7 @@ class CountingPort(WrappedPort):
 
     def __init__(self, inner: ObjectPort) -> None:
         super().__init__(inner)
+        self.parallel: int = getattr(inner, "parallel", 1)
         self.calls: list[tuple[str, str]] = []
 
     @property
@@ -206,6 +207,7 @@ class FaultyPort(CountingPort):
         error: Exception | None = None,
     ) -> None:
         super().__init__(inner)
+        self.parallel = 1  # so that the n-th call is the same one every time
         self._faults = faults
         self._only = only
         self._error = error or TransientError("a fault on purpose")

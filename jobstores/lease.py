@@ -162,8 +162,8 @@ def acquire(
     timing = timing or LeaseTiming()
     deadline = timing.monotonic() + wait_s
     while True:
-        top = max(_numbers(port))
-        holder = _free_or_holder(port, top, timing) if top else None
+        top, data = _newest(port)
+        holder = _free_or_holder(port, top, data, timing) if top else None
         if holder is None:
             lease = _take(port, top + 1, timing)
             if lease is not None:
@@ -187,6 +187,19 @@ def _key(number: int) -> str:
 
 def _numbers(port: ObjectPort) -> list[int]:
     return [0, *(int(name) for name in port.list(ROOT) if name.isdigit())]
+
+
+def _newest(port: ObjectPort) -> tuple[int, bytes]:
+    """The highest number and what its holder wrote; 0 where there is none.
+
+    Others may have taken so many leases since the listing that this one was removed:
+    it is empty then, as one torn by a power failure, and nobody's silence to watch.
+    """
+    while True:
+        number = max(_numbers(port))
+        data = _read(port, _key(number)) if number else b""
+        if data or number == max(_numbers(port)):
+            return number, data
 
 
 def _take(port: ObjectPort, number: int, timing: LeaseTiming) -> Lease | None:
@@ -227,11 +240,10 @@ def _withdraw(port: ObjectPort, number: int, nonce: str) -> None:
 
 
 def _free_or_holder(
-    port: ObjectPort, number: int, timing: LeaseTiming
+    port: ObjectPort, number: int, data: bytes, timing: LeaseTiming
 ) -> dict[str, Any] | None:
     """None if the lease may be taken over, else what is known of its live holder."""
     key = _key(number)
-    data = _read(port, key)
     records = parse_records(data).records
     if any(record["t"] == "released" for record in records):
         return None

@@ -68,6 +68,7 @@ class LinkedPort:
         self.locator = os.path.abspath(root)
         self.read_only = store.read_only
         self.column_format = store.column_format
+        self.parallel: int = getattr(store, "parallel", 1)
 
     def get(self, key: str, start: int = 0, stop: Optional[int] = None) -> bytes:
         """The object's bytes, or of its bytes those in [start, stop)."""

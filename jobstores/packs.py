@@ -42,6 +42,7 @@ _COUNT = struct.Struct("<8sQ")
 _OFFSET = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
 _FRAME = struct.Struct("<IQI")
+_BLOCK = 4 << 20  # bytes of items that are read together
 
 Sizes = Mapping[int, Sequence[int]]
 
@@ -125,13 +126,16 @@ def verify_pack(port: ObjectPort, key: str) -> Dict[int, Dict[int, Tuple[int, in
         raise _damaged(port, key)
     offsets = struct.unpack_from(f"<{count + 1}Q", index, _COUNT.size)
     found = {}
+    block, start = b"", end + _CRC.size
     for item, (first, last) in enumerate(zip(offsets, offsets[1:])):  # noqa: RUF007 - Python 3.9
-        block = port.get(key, first, last) if last > first else b""
-        if len(block) != last - first:
+        if last > start + len(block):
+            start, block = first, port.get(key, first, max(last, first + _BLOCK))
+        data = block[first - start : last - start]
+        if not end < first <= last or len(data) != last - first:
             raise _damaged(port, key)
         found[item] = {
             attempt: (len(data), zlib.crc32(data))
-            for attempt, data in _frames(port, key, block)
+            for attempt, data in _frames(port, key, data)
         }
     return found
 

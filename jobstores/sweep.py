@@ -13,6 +13,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from jobstores import generations, packs, segments
+from jobstores.backends.many import at_once, map_many
 from jobstores.columns import FIRST_OBJECTS
 from jobstores.decisions import is_withdrawn
 from jobstores.errors import NotFoundError
@@ -82,15 +83,20 @@ def _sweep_job(port: ObjectPort, name: str, key: str) -> int:
     for directory in directories:
         claims = segments.attempts_in(port.list(f"{prefix}/{directory}"))
         whole = True
-        for item, attempts in sorted(claims.items()):
-            known = index.get(item, {})
-            for attempt in attempts:
-                segment = segments.segment_key(submission, job, item, attempt)
-                if _is_kept(port, segment, known.get(attempt)):
-                    whole = False
-                elif len(attempts) > 1:
-                    port.delete(segment)
-                    removed += 1
+        there = [(i, attempt) for i, found in sorted(claims.items()) for attempt in found]
+
+        def look(one: tuple[int, int]) -> tuple[bool, int, str]:
+            item, attempt = one
+            segment = segments.segment_key(submission, job, item, attempt)
+            packed = index.get(item, {}).get(attempt)
+            return _is_kept(port, segment, packed), item, segment
+
+        for kept, item, segment in map_many(at_once(port), look, there):
+            if kept:
+                whole = False
+            elif len(claims[item]) > 1:
+                port.delete(segment)
+                removed += 1
         if whole:
             removed += sum(len(attempts) == 1 for attempts in claims.values())
             port.delete_tree(f"{prefix}/{directory}")
@@ -141,7 +147,7 @@ def _sweep_level(port: ObjectPort, prefix: str, keys: set[str], limit: float) ->
         return 0
     if not any(key.startswith(prefix + "/") for key in keys):
         found = list(port.walk(prefix))
-        if any(not _older(port, key, limit) for key in found):
+        if not all(map_many(at_once(port), lambda key: _older(port, key, limit), found)):
             return 0
         for key in found:
             if key.rpartition("/")[2] in FIRST_OBJECTS:

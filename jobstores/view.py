@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobstores import generations, segments
-from jobstores.attempts import read_attempts
+from jobstores.backends.many import at_once, map_many
 from jobstores.decisions import Decision, Item, resolve, so_far
 from jobstores.errors import NotFoundError
 
@@ -86,17 +86,26 @@ def listed(
     port: ObjectPort, base: Base, jobs: Collection[tuple[int, int]] | None = None
 ) -> Claims:
     """The attempts of every item that has any, of jobs that aren't packed."""
-    claims: Claims = {}
-    for submission, job in _jobs(port) if jobs is None else sorted(jobs):
-        if f"{submission}/{job}" in base.packs:
-            continue
-        prefix = segments.job_prefix(submission, job)
+
+    def of_job(job: tuple[int, int]) -> Claims:
+        prefix = segments.job_prefix(*job)
+        found: Claims = {}
         for name in port.list(prefix):
             if not name.endswith("/"):
                 continue  # the fence
-            found = segments.attempts_in(port.list(f"{prefix}/{name[:-1]}"))
-            for item, attempts in found.items():
-                claims[Item(submission, job, item)] = tuple(attempts)
+            names = port.list(f"{prefix}/{name[:-1]}")
+            for item, attempts in segments.attempts_in(names).items():
+                found[Item(*job, item)] = tuple(attempts)
+        return found
+
+    asked = [
+        job
+        for job in (_jobs(port) if jobs is None else sorted(jobs))
+        if f"{job[0]}/{job[1]}" not in base.packs
+    ]
+    claims: Claims = {}
+    for found in map_many(at_once(port), of_job, asked):
+        claims.update(found)
     return claims
 
 
@@ -110,20 +119,29 @@ def _jobs(port: ObjectPort) -> Iterator[tuple[int, int]]:
 
 def unconsumed(port: ObjectPort, base: Base, claims: Claims) -> Claims:
     """Of these items, those with anything that is not in the base."""
-    consumed = base.consumed
-    found: Claims = {}
+    found: set[Item] = set()
+    open_keys: list[tuple[Item, str]] = []
     for item, attempts in claims.items():
-        for attempt in attempts:
-            key = segments.segment_key(*item, attempt)
-            known = consumed.get(key)
-            if known is None or (known.open and port.read_segment(key, known.size)):
-                found[item] = attempts
-                break
-    return found
+        keys = [segments.segment_key(*item, attempt) for attempt in attempts]
+        if any(key not in base.consumed for key in keys):
+            found.add(item)
+        else:
+            open_keys += [(item, key) for key in keys if base.consumed[key].open]
+
+    def has_grown(one: tuple[Item, str]) -> bool:
+        return bool(port.read_segment(one[1], base.consumed[one[1]].size))
+
+    answers = map_many(at_once(port), has_grown, open_keys)
+    found.update(one[0] for one, grown in zip(open_keys, answers, strict=True) if grown)
+    return {item: attempts for item, attempts in claims.items() if item in found}
 
 
 def decide_all(port: ObjectPort, claims: Claims) -> Iterator[tuple[Item, Decision | None]]:
     """Decide items by the attempts that were listed; the caller lists again after."""
-    for item, attempts in claims.items():
-        found = read_attempts(port, item, attempts)
+
+    def read(item: Item) -> tuple[Item, dict[int, bytes]]:
+        return item, segments.read_item_segments(port, *item, claims[item])
+
+    for item, data in map_many(at_once(port), read, claims):
+        found = {attempt: segments.parse(held) for attempt, held in data.items()}
         yield item, resolve(found) or so_far(found)

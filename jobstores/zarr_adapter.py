@@ -1,14 +1,19 @@
 """An `ObjectPort` as a store of zarr-python, which this module imports.
 
 Keys of the zarr store are keys of the port below a prefix. Writes are not durable
-until `sync_tree`. Calls are made one after the other, in the order in which zarr
-asks; the port's errors pass through as they are. Zarr takes a chunk that is not there
-for one of nothing but fill values; where all were written (`whole`) it is damage.
+until `sync_tree`. Calls are made one after the other, in the order in which zarr asks,
+or in threads where the port gains by it; its errors pass through as they are. Zarr
+takes a chunk that is not there for one of nothing but fill values; where all were
+written (`whole`) it is damage.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
 
 from zarr.abc.store import (
     ByteRequest,
@@ -19,16 +24,26 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import default_buffer_prototype
 
+from jobstores.backends.many import at_once
 from jobstores.errors import AlreadyExistsError, CorruptError, NotFoundError
 from jobstores.keys import join
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from zarr.core.buffer import Buffer, BufferPrototype
 
     from jobstores.errors import JobStoreError
     from jobstores.port import ObjectPort
+
+
+@cache
+def _threads(number: int) -> ThreadPoolExecutor:
+    """Threads for the calls of ports of that `parallel`, of all arrays together."""
+    return ThreadPoolExecutor(number, thread_name_prefix="zarr-port")
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)  # threads stay with the parent
 
 
 class PortStore(Store):
@@ -54,6 +69,7 @@ class PortStore(Store):
         self.port = port
         self.prefix = prefix
         self.whole = whole
+        self._at_once = at_once(port)
 
     def with_read_only(self, read_only: bool = False) -> Self:
         """The same keys, for reading alone or for writing too."""
@@ -76,6 +92,12 @@ class PortStore(Store):
     def _key(self, key: str) -> str:
         return join(self.prefix, key.rstrip("/")) if key else self.prefix
 
+    async def _call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        if self._at_once <= 1:
+            return method(*arguments)
+        loop, threads = asyncio.get_running_loop(), _threads(self._at_once)
+        return await loop.run_in_executor(threads, method, *arguments)
+
     async def get(
         self,
         key: str,
@@ -89,12 +111,12 @@ class PortStore(Store):
         elif isinstance(byte_range, OffsetByteRequest):
             start = byte_range.offset
         elif isinstance(byte_range, SuffixByteRequest):
-            found = self.port.stat(name)
+            found = await self._call(self.port.stat, name)
             if found is None:
                 return None
             start = max(0, found.size - byte_range.suffix)
         try:
-            data = self.port.get(name, start, stop)
+            data = await self._call(self.port.get, name, start, stop)
         except NotFoundError:
             if self.whole and key.startswith("c/"):
                 raise self._incomplete(key) from None
@@ -112,16 +134,18 @@ class PortStore(Store):
         key_ranges: Iterable[tuple[str, ByteRequest | None]],
     ) -> list[Buffer | None]:
         """Several values, in the order asked for."""
-        return [await self.get(key, prototype, part) for key, part in key_ranges]
+        asked = (self.get(key, prototype, part) for key, part in key_ranges)
+        return list(await asyncio.gather(*asked))
 
     async def exists(self, key: str) -> bool:
         """Whether there is a value."""
-        return self.port.stat(self._key(key)) is not None
+        return await self._call(self.port.stat, self._key(key)) is not None
 
     async def set(self, key: str, value: Buffer) -> None:
         """Store a value."""
         self._check_writable()
-        self.port.put(self._key(key), value.to_bytes(), durable=False)
+        put, name = self.port.put, self._key(key)
+        await self._call(lambda: put(name, value.to_bytes(), durable=False))
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Store a value where there is none."""

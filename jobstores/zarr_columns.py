@@ -13,6 +13,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Iterable
 
+from jobstores.backends.many import at_once, map_many
 from jobstores.column_kinds import DTYPES, damaged, is_text
 from jobstores.errors import AlreadyExistsError, JobStoreError, NotFoundError
 from jobstores.keys import join
@@ -32,9 +33,13 @@ def write_groups(port: ObjectPort, prefix: str, names: Iterable[str]) -> None:
     for name in names:
         parts = name.split("/")[:-1]
         levels.update(join(prefix, "/".join(parts[: n + 1])) for n in range(len(parts)))
-    for level in sorted(levels):
+
+    def write_group(level: str) -> None:
         with suppress(AlreadyExistsError):  # written with an earlier column
             port.put(join(level, FIRST_OBJECT), _GROUP, create=True, durable=False)
+
+    for _ in map_many(at_once(port), write_group, sorted(levels)):
+        pass
 
 
 def write(port: ObjectPort, key: str, kind: str, data: Any, chunk_rows: int) -> None:

@@ -163,8 +163,9 @@ def translate(error: JobStoreError) -> Exception:
         return ExistsError(f"{error}; nothing was changed.")
     if isinstance(error, CorruptError):
         return StorageError(
-            f"{error}. It was changed or cut short after it was written: take the "
-            "workflow from a backup or an archive."
+            f"{error}. It was changed or cut short after it was written. `hpcflow store "
+            "verify` says what else is damaged and, with --repair, mends what can be; "
+            "for the rest take the workflow from a backup or an archive."
         )
     if isinstance(error, ReadOnlyError | UnsupportedError | UnavailableError):
         return StorageError(str(error))

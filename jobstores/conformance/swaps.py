@@ -102,12 +102,12 @@ class Swaps(WritablePort):
 
         def count(number: int) -> None:
             client = (port, second)[number % 2]
-            for _ in range(25):
+            for _ in range(10):
                 while not _increment(client, "n"):
                     pass
 
         race(8, count)
-        assert port.get("n") == b"200"
+        assert port.get("n") == b"80"
 
     def test_a_tag_is_swapped_at_most_once(
         self, port: ObjectPort, second: ObjectPort

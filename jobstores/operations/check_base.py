@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from jobstores import generations
-from jobstores.columns import ZARR, ColumnRef, read_column
+from jobstores.backends.many import at_once, map_many
+from jobstores.columns import ZARR, ColumnRef, columns_at_once, read_column
 from jobstores.errors import CorruptError, NotFoundError
 from jobstores.generations import MARKER
 from jobstores.operations.findings import Finding, damage, note
@@ -15,7 +16,7 @@ from jobstores.records import RunState
 from jobstores.references import is_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jobstores.generations import Base, DocumentRef, IdRange
     from jobstores.port import ObjectPort
@@ -112,6 +113,7 @@ class BaseCheck:
         found: list[Finding] = []
         for document in base.documents.values():
             found += self.document(document)
+        self._look(ref for columns in base.tables.values() for ref in columns.values())
         for table in base.tables:
             found += self.table(base, table)
         return found
@@ -132,21 +134,28 @@ class BaseCheck:
     def table(self, base: Base, table: str) -> list[Finding]:
         """What is wrong with a table's columns, and between them."""
         columns = base.tables[table]
-        found = [f for ref in columns.values() for f in self._column(ref)]
+        self._look(columns.values())
+        found = [f for ref in columns.values() for f in self._columns[ref]]
         lengths = {name: ref.length for name, ref in columns.items()}
         if len(set(lengths.values())) > 1:
             key = next(iter(columns.values())).key
             found.append(damage("lengths", key, f"the columns of {table} have {lengths}"))
         return found
 
-    def _column(self, ref: ColumnRef) -> list[Finding]:
-        if ref not in self._columns:
-            self._columns[ref] = list(self._checked(ref))
+    def _look(self, refs: Iterable[ColumnRef]) -> None:
+        """Check the columns that were not checked before, and the levels above them."""
+        new = [ref for ref in dict.fromkeys(refs) if ref not in self._columns]
+        for ref, found in zip(new, self._groups(new), strict=True):
+            self._columns[ref] = found
+
+        def check(ref: ColumnRef) -> tuple[ColumnRef, list[Finding]]:
+            return ref, list(self._checked(ref))
+
+        for ref, found in map_many(columns_at_once(self._port), check, new):
+            self._columns[ref] += found
             self._done()
-        return self._columns[ref]
 
     def _checked(self, ref: ColumnRef) -> Iterator[Finding]:
-        yield from self._groups(ref)
         try:
             data = read_column(self._port, ref, encoded=True)
         except NotFoundError:
@@ -166,16 +175,25 @@ class BaseCheck:
             if is_reference(value):
                 self.references[str(value["$object"])] = (value["bytes"], value["crc32"])
 
-    def _groups(self, ref: ColumnRef) -> Iterator[Finding]:
-        """The levels above a Zarr array, by which other programs walk to it."""
-        parts = ref.key.split("/") if ref.format == ZARR else []
-        for count in range(2, len(parts)):
-            key = "/".join([*parts[:count], "zarr.json"])
-            if key not in self._levels:
-                self._levels.add(key)
-                wrong = _wrong_group(self._port, key)
-                if wrong:
-                    yield damage("group", key, wrong, "it is written anew")
+    def _groups(self, refs: Sequence[ColumnRef]) -> list[list[Finding]]:
+        """Of each column, about levels above Zarr arrays: other programs walk by them."""
+        found: list[list[Finding]] = [[] for _ in refs]
+        levels: dict[str, list[Finding]] = {}
+        for ref, own in zip(refs, found, strict=True):
+            parts = ref.key.split("/") if ref.format == ZARR else []
+            for count in range(2, len(parts)):
+                key = "/".join([*parts[:count], "zarr.json"])
+                if key not in self._levels:
+                    self._levels.add(key)
+                    levels[key] = own
+
+        def look(key: str) -> tuple[str, str]:
+            return key, _wrong_group(self._port, key)
+
+        for key, wrong in map_many(at_once(self._port), look, levels):
+            if wrong:
+                levels[key].append(damage("group", key, wrong, "it is written anew"))
+        return found
 
 
 def _wrong_group(port: ObjectPort, key: str) -> str:

@@ -6,6 +6,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobstores import generations, packs, segments
+from jobstores.backends.many import at_once, map_many
 from jobstores.decisions import header_of
 from jobstores.errors import CorruptError, NotFoundError
 from jobstores.operations.findings import Finding, damage, leftover, note
@@ -97,9 +98,11 @@ class ItemCheck:
     def findings(self, bases: Sequence[Base]) -> list[Finding]:
         """Everything; `bases` are all committed generations, the newest last."""
         found: list[Finding] = []
-        for key in self._keys:
-            if key.startswith("segments/"):
-                found += self._segment(key)
+        keys = [key for key in self._keys if key.startswith("segments/")]
+        for key, data in _segments(self._port, keys):
+            self._done()
+            if data is not None:
+                found += self._segment(key, data)
         packed = self._packs(bases, found)
         found += self._unnamed_packs(bases)
         found += self._consumed()
@@ -108,12 +111,7 @@ class ItemCheck:
 
     # --- segments
 
-    def _segment(self, key: str) -> list[Finding]:
-        self._done()
-        try:
-            data = self._port.read_segment(key)
-        except NotFoundError:
-            return []  # swept meanwhile
+    def _segment(self, key: str, data: bytes) -> list[Finding]:
         found = [
             damage("segment", key, text, row=row) for row, text in broken_records(data)
         ]
@@ -176,18 +174,14 @@ class ItemCheck:
     def _packs(self, bases: Sequence[Base], found: list[Finding]) -> dict[str, object]:
         """Check packs; the jobs that any generation calls packed."""
         checked: dict[str, object] = {}
-        named = {item for base in bases for item in base.packs.items()}
-        for name, key in sorted(named):
+        named = sorted({item for base in bases for item in base.packs.items()})
+        indexes = map_many(at_once(self._port), self._pack, [key for _, key in named])
+        for (name, key), index in zip(named, indexes, strict=True):
             self._done()
             checked[name] = key
-            repair = "" if name in bases[-1].packs else "nothing counts on it"
-            try:
-                index = packs.verify_pack(self._port, key)
-            except NotFoundError:
-                found.append(damage("pack", key, "it is missing", repair))
-                continue
-            except CorruptError as error:
-                found.append(damage("pack", key, str(error), repair))
+            if isinstance(index, str):
+                repair = "" if name in bases[-1].packs else "nothing counts on it"
+                found.append(damage("pack", key, index, repair))
                 continue
             count = bases[-1].jobs.get(name)
             if count is not None and count != len(index):
@@ -196,6 +190,15 @@ class ItemCheck:
             if name in bases[-1].packs:
                 found += self._packed_job(name, index)
         return checked
+
+    def _pack(self, key: str) -> Mapping[int, Mapping[int, tuple[int, int]]] | str:
+        """What a pack holds, or what is wrong with it."""
+        try:
+            return packs.verify_pack(self._port, key)
+        except NotFoundError:
+            return "it is missing"
+        except CorruptError as error:
+            return str(error)
 
     def _packed_job(
         self, name: str, index: Mapping[int, Mapping[int, tuple[int, int]]]
@@ -235,16 +238,24 @@ def _job_of(key: str) -> _Job:
 # --- other segments, and values ------------------------------------
 
 
+def _segments(port: ObjectPort, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+    """Segments' contents; None: it was swept meanwhile."""
+
+    def read(key: str) -> tuple[str, bytes | None]:
+        try:
+            return key, port.read_segment(key)
+        except NotFoundError:
+            return key, None
+
+    return map_many(at_once(port), read, keys)
+
+
 def framing_findings(port: ObjectPort, keys: Iterable[str], kind: str) -> list[Finding]:
     """Damage within segments of which nothing but the framing is known."""
     found = []
-    for key in sorted(keys):
-        try:
-            data = port.read_segment(key)
-        except NotFoundError:
-            continue
+    for key, data in _segments(port, sorted(keys)):
         repair = "it is moved below damaged/" if kind == "lease" else ""
-        for row, text in broken_records(data):
+        for row, text in broken_records(data or b""):
             found.append(damage(kind, key, text, repair, row))
     return found
 
@@ -255,8 +266,9 @@ def value_findings(
     done: Callable[[], None],
 ) -> Iterator[Finding]:
     """Value objects that are named and gone, or fail their checksum."""
-    for key, expected in sorted(references.items()):
-        found = stored_sum(port, key)
+    wanted = sorted(references.items())
+    sums = map_many(at_once(port), lambda one: stored_sum(port, one[0]), wanted)
+    for (key, expected), found in zip(wanted, sums, strict=True):
         done()
         if found is None:
             yield damage("value", key, "it is missing, and a record names it")

@@ -14,17 +14,21 @@ nothing is folded or swept away; jobs go on recording. In order:
 6. the manifest, `store.json`, and `unfinished.json` is removed.
 
 So whatever is cut short has no `store.json`, and a second call with `resume` goes on.
+Where a place gains by it, many objects are copied, or read back, at once; the segments
+of one item one after the other always.
 """
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobstores import generations
-from jobstores.columns import ColumnRef, read_column, write_column
+from jobstores.backends.many import at_once, map_many
+from jobstores.columns import ColumnRef, columns_at_once, read_column, write_column
 from jobstores.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -176,6 +180,7 @@ class _Copying:
         self._base = base
         self._exclude = exclude
         self._progress = progress
+        self._at_once = at_once(source, target)
         manifest = source.get(generations.manifest_key(base.number))
         self._copy = base.successor(f"{zlib.crc32(manifest):08x}", base.at)
         self._is_changed = False
@@ -189,38 +194,48 @@ class _Copying:
 
     def columns(self) -> None:
         """Transcode the columns that the target lays out differently."""
-        tables: dict[str, dict[str, ColumnRef]] = {}
-        paths = generations.table_paths(self._base.tables)
-        for table, columns in self._base.tables.items():
-            tables[table] = {}
-            for name, ref in columns.items():
-                if ref.format != self._target.column_format:
-                    ref = self._transcoded(ref, f"{paths[table]}/{name}")
-                tables[table][name] = ref
+        tables = {table: dict(columns) for table, columns in self._base.tables.items()}
+        paths = generations.table_paths(tables)
+        wanted = [
+            (table, name, ref, f"{paths[table]}/{name}")
+            for table, columns in tables.items()
+            for name, ref in columns.items()
+            if ref.format != self._target.column_format
+        ]
+        self._is_changed = bool(wanted)
+
+        def write(one: tuple[str, str, ColumnRef, str]) -> tuple[ColumnRef, int, bool]:
+            return self._transcoded(*one[2:])
+
+        parallel = columns_at_once(self._source, self._target)
+        for (table, name, ref, _), (new, expected, written) in zip(
+            wanted, map_many(parallel, write, wanted), strict=True
+        ):
+            self._step()
+            tables[table][name] = new
+            self._columns[ref] = (new, expected)
+            self._written += written
         self._copy = replace(self._copy, tables=tables)
 
-    def _transcoded(self, ref: ColumnRef, path: str) -> ColumnRef:
-        self._is_changed = True
-        self._step()
+    def _transcoded(self, ref: ColumnRef, path: str) -> tuple[ColumnRef, int, bool]:
+        """The copy of a column, its content's checksum, and whether it was written now."""
         data = read_column(self._source, ref, encoded=True)
         expected = content_sum(data)
         prefix = f"{self._copy.prefix}/{path}"
         new = ColumnRef(prefix, ref.kind, ref.length, self._target.column_format)
-        if not _reads_as(self._target, new, expected):
-            self._target.delete_tree(prefix)
-            rows = best_chunk_rows(data)
-            new = write_column(
-                self._target,
-                self._copy.prefix,
-                path,
-                data,
-                ref.kind,
-                chunk_rows=rows,
-                encoded=True,
-            )
-            self._written += 1
-        self._columns[ref] = (new, expected)
-        return new
+        if _reads_as(self._target, new, expected):
+            return new, expected, False
+        self._target.delete_tree(prefix)
+        new = write_column(
+            self._target,
+            self._copy.prefix,
+            path,
+            data,
+            ref.kind,
+            chunk_rows=best_chunk_rows(data),
+            encoded=True,
+        )
+        return new, expected, True
 
     def _named(self) -> Iterator[str]:
         """Keys below `gen/` that the copy needs as they are."""
@@ -241,39 +256,49 @@ class _Copying:
         segments = {k for k in keys if part_of(k) is Part.SEGMENT}
         others = [k for k in keys if part_of(k) not in (Part.SEGMENT, Part.GENERATION)]
         self._total = len(self._columns) + 2 * (len(named) + len(segments) + len(others))
-        self._copy_all(sorted(named))
+        self._copy_all([key] for key in sorted(named))
         while segments:
             self._copy_all(_higher_attempts_first(segments))
             new = set(self._source.walk("segments")) - self._sums.keys()
             items = {_item_of(key) for key in new}
             segments = new | {key for key in self._sums if _item_of(key) in items}
         last = [k for k in self._source.walk("values") if not self._exclude(k)]
-        self._copy_all(dict.fromkeys([*others, *last]))
+        self._copy_all([key] for key in dict.fromkeys([*others, *last]))
 
-    def _copy_all(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._step()
-            if key in self._there and part_of(key) in _WRITTEN_ONCE:
-                wanted = stored_sum(self._source, key)
-                if wanted is not None and stored_sum(self._target, key) == wanted:
-                    self._sums[key] = wanted
-                    self._kept += 1
-                    continue
-            grows = part_of(key) in _OF_RUNS
-            try:
-                self._sums[key] = transfer(self._source, key, self._target, grows=grows)
-                self._written += 1
-            except NotFoundError as error:
-                if not grows:
-                    raise ConflictError(f"{error}: copy again, resuming") from error
+    def _copy_all(self, groups: Iterable[list[str]]) -> None:
+        """Copy groups of keys, each in its order; groups in any."""
+        for copied in map_many(self._at_once, self._copy_group, groups):
+            for key, found, kept in copied:
+                self._step()
+                if found is not None:
+                    self._sums[key] = found
+                    self._kept += kept
+                    self._written += not kept
+
+    def _copy_group(self, keys: Iterable[str]) -> list[tuple[str, Sum | None, bool]]:
+        return [(key, *self._copied(key)) for key in keys]
+
+    def _copied(self, key: str) -> tuple[Sum | None, bool]:
+        """What was copied, None where it went away as it may; whether it was there."""
+        if key in self._there and part_of(key) in _WRITTEN_ONCE:
+            wanted = stored_sum(self._source, key)
+            if wanted is not None and stored_sum(self._target, key) == wanted:
+                return wanted, True
+        grows = part_of(key) in _OF_RUNS
+        try:
+            return transfer(self._source, key, self._target, grows=grows), False
+        except NotFoundError as error:
+            if not grows:
+                raise ConflictError(f"{error}: copy again, resuming") from error
+            return None, False
 
     def remove_others(self) -> None:
         """Remove what an earlier call copied and this one does not want."""
         wanted = {*self._sums, UNFINISHED}
         own = f"{self._copy.prefix}/" if self._columns else "gen/-"
-        for key in self._there - wanted:
-            if not key.startswith(own):
-                self._target.delete(key)
+        others = [k for k in self._there - wanted if not k.startswith(own)]
+        for _ in map_many(at_once(self._target), self._target.delete, others):
+            pass
 
     # --- the end
 
@@ -283,15 +308,26 @@ class _Copying:
         Raises:
             CorruptError: something is not as it was written.
         """
-        for new, expected in self._columns.values():
-            if not _reads_as(self._target, new, expected):
+
+        def reads_back(column: tuple[ColumnRef, int]) -> bool:
+            return _reads_as(self._target, *column)
+
+        for (new, _), same in zip(
+            self._columns.values(),
+            map_many(columns_at_once(self._target), reads_back, self._columns.values()),
+            strict=True,
+        ):
+            if not same:
                 raise CorruptError(
                     f"{self._target.locator}: the copy of the column {new.key} reads "
                     "differently from what was written. Nothing counts yet: copy again"
                 )
-        for key, expected_sum in self._sums.items():
+
+        def check(one: tuple[str, Sum]) -> None:
+            check_copy(self._target, *one)
+
+        for _ in map_many(at_once(self._target), check, self._sums.items()):
             self._step()
-            check_copy(self._target, key, expected_sum)
 
     def finish(self) -> CopyReport:
         """Make the target a store."""
@@ -342,8 +378,8 @@ def _within(key: str, live: set[str]) -> bool:
     return False
 
 
-def _higher_attempts_first(keys: Iterable[str]) -> Iterator[str]:
-    """Of an item's segments the highest attempt first: lower ones are cut by it."""
+def _higher_attempts_first(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Each item's segments, the highest attempt first: lower ones are cut by it."""
 
     def order(key: str) -> tuple[str, int, int]:
         folder, _, name = key.rpartition("/")
@@ -351,7 +387,8 @@ def _higher_attempts_first(keys: Iterable[str]) -> Iterator[str]:
         attempt = rest.split(".")[0]
         return folder, int(item) if item.isdigit() else -1, -int(attempt or 0)
 
-    return iter(sorted(keys, key=order))
+    for _, found in itertools.groupby(sorted(keys, key=order), _item_of):
+        yield list(found)
 
 
 def _item_of(key: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jobstores import generations
+from jobstores.backends.many import at_once, map_many
 from jobstores.errors import NotFoundError
 from jobstores.operations.layout import Part, is_segment, part_of, silent
 
@@ -108,8 +109,7 @@ def info(port: ObjectPort, progress: Progress = silent) -> StoreInfo:
     documents = {ref.key for ref in base.documents.values()}
     parts: dict[str, Size] = {}
     done = 0
-    for key in port.walk(""):
-        size = _size(port, key)
+    for key, size in map_many(at_once(port), lambda k: (k, _size(port, k)), port.walk("")):
         if size is None:
             continue
         parts.setdefault(_name(key, documents), Size()).add(size)

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobstores import generations
-from jobstores.columns import ColumnRef, read_column, write_column
+from jobstores.backends.many import map_many
+from jobstores.columns import ColumnRef, columns_at_once, read_column, write_column
 from jobstores.errors import CorruptError, JobStoreError, NotFoundError
 from jobstores.operations.layout import silent
 
@@ -146,34 +147,47 @@ class _Writer:
     def write(
         self, tables: Mapping[str, Mapping[str, ColumnRef]], progress: Progress
     ) -> None:
-        """Write tables, column by column, of which one is in memory at a time."""
+        """Write tables, column by column, of which few are in memory at a time."""
         paths = generations.table_paths(tables)
-        total = sum(map(len, tables.values()))
-        done = 0
-        for name, columns in tables.items():
-            self.tables[name], self.chunk_rows[name] = {}, {}
-            for column, ref in columns.items():
-                progress(done, total)
-                self._column(name, column, ref, f"{paths[name]}/{column}")
-                done += 1
-        progress(done, total)
+        wanted = [
+            (name, column, ref, f"{paths[name]}/{column}")
+            for name, columns in tables.items()
+            for column, ref in columns.items()
+        ]
+        self.tables = {name: {} for name in tables}
+        self.chunk_rows = {name: {} for name in tables}
+        progress(0, len(wanted))
+        parallel = columns_at_once(self._port)
 
-    def _column(self, table: str, column: str, old: ColumnRef, path: str) -> None:
+        def write_one(one: tuple[str, str, ColumnRef, str]) -> tuple[ColumnRef, int, int]:
+            return self._column(*one[2:])
+
+        for (table, column, old, _), (new, rows, expected) in zip(
+            wanted, map_many(parallel, write_one, wanted), strict=True
+        ):
+            self.tables[table][column] = new
+            self.chunk_rows[table][column] = rows
+            done = sum(map(len, self.chunk_rows.values()))
+            if self._backup:
+                self.replaced[new.key] = [old.to_json(), expected]
+            progress(done, len(wanted))
+
+    def _column(self, old: ColumnRef, path: str) -> tuple[ColumnRef, int, int]:
+        """Write one: what it is, the rows of its chunks, and its content's checksum."""
         data = read_column(self._port, old, encoded=True)
         rows = self._given or best_chunk_rows(data)
         new = write_column(
             self._port, self._prefix, path, data, old.kind, chunk_rows=rows, encoded=True
         )
+        expected = content_sum(data) if self._backup else 0
         if self._backup:
             back = read_column(self._port, new, encoded=True)
-            if content_sum(back) != content_sum(data):
+            if content_sum(back) != expected:
                 raise CorruptError(
                     f"{self._port.locator}: the column {new.key} reads back differently "
                     "from what was written; nothing was changed. Check the storage"
                 )
-            self.replaced[new.key] = [old.to_json(), content_sum(data)]
-        self.tables[table][column] = new
-        self.chunk_rows[table][column] = min(rows, max(1, old.length))
+        return new, min(rows, max(1, old.length)), expected
 
 
 def _length(columns: Mapping[str, ColumnRef]) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobstores.errors import ConflictError, CorruptError, NotFoundError
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
     from jobstores.port import ObjectPort
 
+SMALL = 1 << 20
+"""Bytes of an object that is read by one call, without asking for its size."""
 PIECE = 1 << 24
 """Bytes of a large object that are in memory at a time."""
 
@@ -22,6 +26,31 @@ class Sum(NamedTuple):
 
     size: int
     crc32: int
+
+
+class Room:
+    """Bytes of large objects that may be in memory at a time, of all threads together."""
+
+    def __init__(self, size: int = 4 * PIECE) -> None:
+        self._size = self._left = size
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Wait until so many bytes have room (all there is, at most), and take it."""
+        size = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= size)
+            self._left -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += size
+                self._changed.notify_all()
+
+
+_room = Room()
 
 
 def sum_of(data: bytes) -> Sum:
@@ -43,19 +72,20 @@ def transfer(
         NotFoundError: it is not there any more.
         ConflictError: a large object was replaced while it was copied.
     """
-    if is_segment(key):
-        data = source.read_segment(key)
+    data = source.read_segment(key) if is_segment(key) else source.get(key, 0, SMALL)
+    if is_segment(key) or len(data) < SMALL:
         target.put(key, data, durable=False)
         return sum_of(data)
     found = source.stat(key)
     if found is None:
         raise NotFoundError(f"{source.locator}: {key} went away while it was copied")
     if found.size <= PIECE:
-        data = source.get(key)
-        target.put(key, data, durable=False)
-        return sum_of(data)
+        with _room.taken(found.size):
+            data = source.get(key)
+            target.put(key, data, durable=False)
+            return sum_of(data)
     size = crc32 = 0
-    with target.open_write(key) as file:
+    with _room.taken(PIECE), target.open_write(key) as file:
         for piece in _pieces(source, key, found.size):
             file.write(piece)
             size, crc32 = size + len(piece), zlib.crc32(piece, crc32)
@@ -69,14 +99,16 @@ def transfer(
 def stored_sum(port: ObjectPort, key: str) -> Sum | None:
     """The size and checksum of what a key names, by reading it; None: it is not there."""
     try:
-        if is_segment(key):
-            return sum_of(port.read_segment(key))
+        data = port.read_segment(key) if is_segment(key) else port.get(key, 0, SMALL)
+        if is_segment(key) or len(data) < SMALL:
+            return sum_of(data)
         found = port.stat(key)
         if found is None:
             return None
         size = crc32 = 0
-        for piece in _pieces(port, key, found.size):
-            size, crc32 = size + len(piece), zlib.crc32(piece, crc32)
+        with _room.taken(min(found.size, PIECE)):
+            for piece in _pieces(port, key, found.size):
+                size, crc32 = size + len(piece), zlib.crc32(piece, crc32)
     except NotFoundError:
         return None
     return Sum(size, crc32)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -25,6 +25,23 @@ def can_mount() -> bool:
             return False
         subprocess.run(["umount", folder], check=True)
     return True
+
+
+@cache
+def can_bind() -> bool:
+    """Whether this process may mount in a namespace of its own, as any user on most."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(read_only(folder, ["true"]), capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def read_only(
+    folder: str | os.PathLike[str], command: Sequence[str | os.PathLike[str]]
+) -> list[str]:
+    """The command, to which alone the folder is on a file system that is only read."""
+    script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    words = ["unshare", "-rm", "bash", "-c", script, folder, *command]
+    return [os.fspath(word) for word in words]
 
 
 def _mount(folder: str | os.PathLike[str], mebibytes: int) -> list[str]:

@@ -8,20 +8,16 @@ import random
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.campaigns.operations import OPERATIONS, meaning
 from tests.jobstores.store_doubles import EFFORT
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 PROJECT = Path(__file__).parents[2]
 FULL = EFFORT >= 20
-TIMES = int(os.environ.get("HPCFLOW_TEST_KILLS", "200" if FULL else "3"))
+TIMES = int(os.environ.get("HPCFLOW_TEST_KILLS", "200" if FULL else "2"))
 SEED = int(os.environ.get("HPCFLOW_TEST_SEED", "0")) or random.randrange(1, 10**6)
 
 
@@ -78,9 +74,10 @@ class Striker:
         self._process.communicate()
         self._errors.close()
 
-    def place(self) -> Path:
-        """A fresh place, where the operation was not performed yet."""
-        place = self.root / "place"
+    def place(self, folder: Path | None = None) -> Path:
+        """A fresh place, where the operation was not performed yet; on another disk, if
+        a folder there is given."""
+        place = (folder or self.root) / "place"
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(self._start, place, symlinks=True)
         return place
@@ -120,14 +117,3 @@ class Striker:
 
     def _said(self) -> str:
         return Path(self._errors.name).read_text(encoding="utf-8")[-3000:]
-
-
-@contextmanager
-def striker(name: str, root: Path) -> Iterator[Striker]:
-    """A striker whose process ends with the block."""
-    made = Striker(name, root)
-    try:
-        made.measure()
-        yield made
-    finally:
-        made.close()

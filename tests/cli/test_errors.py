@@ -78,6 +78,7 @@ def test_a_damaged_store_is_said_to_be(workflow, tmp_path, damaged):
     found = error(hpcflow("show", copy, "--json", folder=tmp_path, exit_code=7))
     assert damaged in found["message"]
     assert "backup" in found["message"]
+    assert "`hpcflow store verify`" in found["message"]
 
 
 def test_what_may_only_be_read_is_shown_and_not_changed(workflow, tmp_path, monkeypatch):

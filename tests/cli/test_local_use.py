@@ -38,7 +38,7 @@ def template(folder, command: str, values: str = "[1, 2, 3, 4]"):
     return path
 
 
-def wait_for(condition, timeout_s: float = 30.0):
+def wait_for(condition, timeout_s: float = 120.0):
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline
@@ -96,7 +96,7 @@ def test_interrupting_the_wait_leaves_the_jobs(slow, tmp_path):
     )
     time.sleep(1.5)
     waiting.send_signal(signal.SIGINT)
-    _, err = waiting.communicate(timeout=30)
+    _, err = waiting.communicate(timeout=120)
     assert waiting.returncode == 130
     assert "jobs go on" in err
     assert "hpcflow show w --watch" in err
@@ -114,7 +114,7 @@ def test_giving_up_says_how_to_wait_again(slow, tmp_path):
 def test_cancelling_twice_is_no_error(slow, tmp_path):
     assert "1 job (1)" in hpcflow("cancel", slow, folder=tmp_path).stdout
     hpcflow("cancel", slow, folder=tmp_path)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     said = ""
     while "no job" not in said:  # once a fold has heard from the scheduler that it is gone
         assert time.monotonic() < deadline, said

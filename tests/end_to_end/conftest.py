@@ -53,7 +53,7 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
 def until() -> Callable[..., Any]:
     """Wait until a condition gives something true; give it."""
 
-    def wait(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    def wait(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
         deadline = time.monotonic() + seconds
         while True:
             value = condition()

@@ -91,7 +91,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = forward  # noqa: N815
 
     def act(self, proxy: FaultProxy, fault: str, body: bytes) -> None:
-        upstream = http.client.HTTPConnection(proxy.upstream, timeout=30)
+        upstream = http.client.HTTPConnection(proxy.upstream, timeout=120)
         try:
             headers = dict(self.headers)
             if proxy.change is not None:

@@ -20,7 +20,14 @@ from jobstores.backends.aws.items import (
 )
 from jobstores.backends.aws.sweep import sweep
 from jobstores.backends.memory import MemoryPort
-from jobstores.errors import CorruptError, NotFoundError, UnavailableError, UnsupportedError
+from jobstores.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    CorruptError,
+    NotFoundError,
+    UnavailableError,
+    UnsupportedError,
+)
 from jobstores.testing import CountingPort, FaultyPort
 from tests.jobstores.aws_stores import again, client, held, new_port
 from tests.jobstores.simpledb_fake import serving
@@ -80,6 +87,38 @@ def test_a_small_object_costs_one_request_each_time(fake, port):
     assert made_of(lambda: port.put("a", b"3")) == (replacing, [])
     assert made_of(lambda: port.delete("a")) == (["GetAttributes", "DeleteAttributes"], [])
     assert made_of(lambda: port.delete("a")) == (["GetAttributes"], [])
+
+
+def test_a_new_client_learns_what_store_it_is_with_the_first_object_it_reads(fake, port):
+    port.put("a", b"1")
+    client = again(port, fake)
+    assert asked(fake, client, lambda: client.get("a")) == (["Select"], [])
+    assert asked(fake, client, lambda: client.get("a")) == (["GetAttributes"], [])
+    other = again(port, fake)
+    with pytest.raises(NotFoundError):
+        other.get("none")
+    assert fake.counted() == ["Select"]
+    with pytest.raises(UnsupportedError, match="is not encrypted"):
+        again(port, fake, secret=KEY).get("a")
+
+
+def test_tags_come_with_what_is_read_and_written(fake, port):
+    def life():
+        tag = port.put_tagged("a", b"1", create=True)
+        tag = port.put_tagged("a", b"2", if_match=tag)
+        data, read = port.get_tagged("a")
+        assert (data, read) == (b"2", tag)
+        port.put_tagged("a", bytes(LARGE), if_match=tag)
+
+    small, blob = ["PutAttributes", "PutAttributes", "GetAttributes"], ["put"]
+    assert asked(fake, port, life) == ([*small, "PutAttributes"], blob)
+    assert port.get_tagged("a") == (bytes(LARGE), port.stat("a").tag)
+    with pytest.raises(ConflictError):
+        port.put_tagged("a", b"3", if_match="another")
+    with pytest.raises(AlreadyExistsError):
+        port.put_tagged("a", b"3", create=True)
+    with pytest.raises(ValueError, match="either create or if_match"):
+        port.put_tagged("a", b"3")
 
 
 def test_a_large_object_costs_a_blob_more(fake, port):

@@ -16,11 +16,12 @@ from jobstores.errors import UnsupportedError
 from jobstores.open import open_port
 from jobstores.testing import PortConformance
 from jobstores.workflow_store import WorkflowStore
+from tests.jobstores.raw_files import RawFiles
 from tests.jobstores.store_doubles import imported_by
 from tests.jobstores.store_scenes import end, fold, new_store, outputs, play, rows
 
 
-class TestFilePort(PortConformance):
+class TestFilePort(RawFiles, PortConformance):
     @pytest.fixture
     def port(self, tmp_path):
         return FilePort(str(tmp_path / "store"))
@@ -28,23 +29,6 @@ class TestFilePort(PortConformance):
     @pytest.fixture
     def second(self, tmp_path):
         return FilePort(str(tmp_path / "store"))
-
-    def raw_get(self, port, key):
-        try:
-            with open(port.path(key), "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-
-    def raw_set(self, port, key, data):
-        with open(port.path(key), "wb") as file:
-            file.write(data)
-
-    def raw_leftover(self, port, key):
-        name = port.path(key)
-        os.makedirs(os.path.dirname(name), exist_ok=True)
-        with open(f"{os.path.dirname(name)}/~t.left", "wb") as file:
-            file.write(b"half")
 
 
 @pytest.fixture

@@ -111,6 +111,22 @@ def test_waiting_for_a_live_holder_ends_when_it_releases() -> None:
     assert 30 <= clock.slept < 40
 
 
+def test_a_lease_that_others_removed_after_it_was_listed_is_not_watched() -> None:
+    port, clock = MemoryPort(), FakeClock()
+    acquire(port, timing=timing(clock)).release()
+    left = [25]
+
+    def others_go_on(method: str, _: str) -> None:
+        while method == "read_segment" and left[0]:
+            left[0] -= 1
+            with acquire(port, timing=timing(clock)) as lease:
+                remove_old(port, lease)
+
+    with acquire(HookedPort(port, others_go_on), timing=timing(clock)) as lease:
+        assert lease.number == 27
+    assert (left, clock.slept) == ([0], 0.0)
+
+
 def test_waiting_for_a_live_holder_ends_in_time() -> None:
     port, clock = MemoryPort(), FakeClock()
     held(port, **identity())

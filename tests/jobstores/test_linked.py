@@ -11,7 +11,6 @@ import tempfile
 import pytest
 from hypothesis import settings
 
-from jobstores.backends import files
 from jobstores.backends.memory import MemoryPort
 from jobstores.backends.posix import PosixPort
 from jobstores.errors import CorruptError, UnsupportedError
@@ -24,6 +23,7 @@ from jobstores.linked import (
     write_link,
 )
 from jobstores.testing import PortConformance, port_machine
+from tests.jobstores.raw_files import RawFiles
 from tests.jobstores.store_doubles import EFFORT
 
 HERE = ("logs/0/1/2.out", "execute/t/e0/a0.0/x", "submissions/0/jobs/3/job.sh")
@@ -42,7 +42,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-class TestLinkedPort(PortConformance):
+class TestLinkedPort(RawFiles, PortConformance):
     @pytest.fixture
     def port(self, folder):
         return linked(folder)
@@ -50,23 +50,6 @@ class TestLinkedPort(PortConformance):
     @pytest.fixture
     def second(self, folder):
         return linked(folder)
-
-    def raw_get(self, port, key):
-        try:
-            with open(port.path(key), "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-
-    def raw_set(self, port, key, data):
-        with open(port.path(key), "wb") as file:
-            file.write(data)
-
-    def raw_leftover(self, port, key):
-        name = port.path(key)
-        os.makedirs(os.path.dirname(name), exist_ok=True)
-        with open(files.hidden_beside(name, "t"), "wb") as file:
-            file.write(b"half")
 
 
 def _machine():

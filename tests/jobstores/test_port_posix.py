@@ -25,10 +25,11 @@ from jobstores.errors import (
     UnsupportedError,
 )
 from jobstores.testing import PortConformance, port_machine
+from tests.jobstores.raw_files import RawFiles
 from tests.jobstores.store_doubles import EFFORT, imported_by
 
 
-class TestPosixPort(PortConformance):
+class TestPosixPort(RawFiles, PortConformance):
     @pytest.fixture
     def port(self, tmp_path):
         return PosixPort(str(tmp_path / "store"))
@@ -37,25 +38,11 @@ class TestPosixPort(PortConformance):
     def second(self, tmp_path):
         return PosixPort(str(tmp_path / "store"))
 
-    def raw_get(self, port, key):
-        try:
-            with open(port.path(key), "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-
-    def raw_set(self, port, key, data):
-        with open(port.path(key), "wb") as file:
-            file.write(data)
-
     def raw_leftover(self, port, key):
-        name = port.path(key)
-        os.makedirs(os.path.dirname(name), exist_ok=True)
-        with open(files.hidden_beside(name, "t"), "wb") as file:
-            file.write(b"half")
+        super().raw_leftover(port, key)
         found = port.stat(key)
         if found is not None:
-            os.symlink("~t.gone", f"{os.path.dirname(name)}/~c.{found.tag}.0")
+            os.symlink("~t.gone", f"{os.path.dirname(port.path(key))}/~c.{found.tag}.0")
 
 
 def _clients():

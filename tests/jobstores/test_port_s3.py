@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 from hypothesis import settings
 
-from jobstores.backends.many import delete_many, get_many, put_many
+from jobstores.backends.many import at_once, map_many
 from jobstores.backends.s3.client import http_time
 from jobstores.backends.s3.port import open_s3
 from jobstores.backends.s3.segments import FULL
@@ -130,16 +130,19 @@ def test_a_walk_and_a_removal_cost_a_request_for_each_thousand(port):
 
 
 def map_all(port, count):
-    put_many(port, ((f"many/{n // 1000}/{n}", b"") for n in range(count)), durable=False)
+    keys = (f"many/{n // 1000}/{n}" for n in range(count))
+    for _ in map_many(at_once(port), lambda key: port.put(key, b"", durable=False), keys):
+        pass
 
 
 def test_many_are_read_in_order_and_what_is_missing_is_told(port):
-    put_many(port, ((f"a/{n}", b"%d" % n) for n in range(100)))
     keys = [f"a/{n}" for n in range(100)]
-    assert list(get_many(port, keys)) == [b"%d" % n for n in range(100)]
+    contents = [b"%d" % n for n in range(100)]
+    list(map_many(16, lambda n: port.put(keys[n], contents[n]), range(100)))
+    assert list(map_many(16, port.get, keys)) == contents
     with pytest.raises(NotFoundError, match="a/none"):
-        list(get_many(port, [*keys, "a/none"]))
-    delete_many(port, keys[:50])
+        list(map_many(16, port.get, [*keys, "a/none"]))
+    list(map_many(16, port.delete, keys[:50]))
     assert sorted(port.walk("")) == sorted(keys[50:])
 
 

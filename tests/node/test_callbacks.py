@@ -145,14 +145,16 @@ def test_a_run_that_makes_its_outputs_looks_for_no_callback(tmp_path):
     root = str(NODE.parents[2])
     environment = {**os.environ, "PYTHONPATH": root}
     argv = [NODE_PYTHON, "-S", "-c", program]
-    found = subprocess.check_output(argv, text=True, env=environment, timeout=30)
+    found = subprocess.check_output(argv, text=True, env=environment, timeout=120)
     assert found == "False\n"
 
 
 def test_a_callback_outside_of_a_run_says_what_is_missing():
     argv = [NODE_PYTHON, "-I", "-S", str(NODE), "callback", "set", "y", "1"]
     environment = {n: v for n, v in os.environ.items() if not n.startswith("HPCFLOW_")}
-    done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=30)
+    done = subprocess.run(
+        argv, capture_output=True, text=True, env=environment, timeout=120
+    )
     assert done.returncode == 64
     assert "RUN (or HPCFLOW_RUN_ID): expected a whole number, found ''" in done.stderr
 

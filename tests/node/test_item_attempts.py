@@ -37,7 +37,7 @@ def kill_item(job: Job) -> None:
     wait_for(job.root / "execute/at")
     time.sleep(1.3)  # until what was appended is synced, and the run announced
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=120)
     os.killpg(
         int((job.root / "execute/pid").read_text()), signal.SIGKILL
     )  # as the jobscript does
@@ -102,12 +102,12 @@ def test_an_attempt_at_a_live_item_is_a_duplicate_and_ends_well(tmp_path):
     process = job.start()
     wait_for(tmp_path / "execute/at0")
     second = job.start()
-    out, err = second.communicate(timeout=20)
+    out, err = second.communicate(timeout=120)
     assert (second.returncode, err) == (0, "")
     assert "attempt 0" in out
     assert out.count("\n") == 1
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=120)
     assert not (tmp_path / segment_key(0, 0, 0, 1)).exists()
 
 
@@ -117,7 +117,7 @@ def test_an_item_of_a_fenced_job_does_not_start(tmp_path):
     fence.parent.mkdir(parents=True)
     fence.touch()
     process = job.start()
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     assert "fenced" in out
     assert not (tmp_path / "execute/ran").exists()
@@ -129,7 +129,7 @@ def test_a_superseded_attempt_stops_before_the_next_run(tmp_path, sign):
     process = job.start()
     wait_for(tmp_path / "execute/at0")
     (tmp_path / sign).touch()
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "another attempt" in out
     assert job.segment()[-1]["why"] == "superseded"
@@ -141,7 +141,7 @@ def test_a_superseded_attempt_ends_a_long_run_at_its_heartbeat(tmp_path):
     process = job.start()
     wait_for(tmp_path / "execute/at0")
     (tmp_path / fence_key(0, 0)).touch()
-    process.communicate(timeout=10)
+    process.communicate(timeout=120)
     assert process.returncode == 0
     assert not alive(int((tmp_path / "execute/pid0").read_text()))
     assert not any(record["t"] == "end" for record in job.segment())
@@ -166,9 +166,9 @@ def test_an_item_that_can_record_nothing_ends_its_runs_and_itself(tmp_path):
     wait_for(tmp_path / "execute/at0")
     limit_file_size(process, 10)
     begun = time.monotonic()
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 75, err
-    assert 0.4 < time.monotonic() - begun < 4
+    assert 0.4 < time.monotonic() - begun < 50  # the run would last for 60
     assert "takes no records now" in err
     assert "nothing could be recorded for 1 s" in err
     assert not alive(int((tmp_path / "execute/pid0").read_text()))
@@ -182,7 +182,7 @@ def test_an_item_survives_a_short_fault_of_the_storage(tmp_path):
     time.sleep(1.5)
     assert not (tmp_path / "execute/at1").exists()  # nothing starts that can't be recorded
     limit_file_size(process, resource.RLIM_INFINITY)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0
     assert err.count("takes no records now") == 1
     assert [r["ok"] for r in job.decision().records.values()] == [True] * 3
@@ -200,7 +200,7 @@ def test_a_host_that_can_start_nothing_now_is_waited_for(tmp_path, recovers):
     time.sleep(0.8)
     if recovers:
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     record = job.decision().records[1]
     assert record["t"] == ("end" if recovers else "defer")
@@ -214,7 +214,7 @@ def test_a_suspended_item_goes_on_when_nobody_took_it_over(tmp_path):
     process.send_signal(signal.SIGSTOP)
     time.sleep(1.5)
     process.send_signal(signal.SIGCONT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=120)
     assert process.returncode == 0
     assert job.decision().records[0]["ok"]
 
@@ -223,7 +223,7 @@ def test_a_damaged_rows_file_is_said_and_the_item_closed(tmp_path):
     job = Job(tmp_path, [[0], [1]], [step(":")])
     (job.directory / "rows.bin").write_bytes(b"HPCROWS1")
     process = job.start()
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 65
     assert "rows.bin is damaged" in err
     assert job.kinds() == ["header", "close"]

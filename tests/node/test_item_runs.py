@@ -247,11 +247,11 @@ def test_a_large_capture_is_drained_without_loss(tmp_path):
 
 def test_a_background_process_that_keeps_the_stream_open_is_not_waited_for(tmp_path):
     job = Job(tmp_path, [[0]], [
-        step("sleep 30 & echo $! > pid; echo 5 >&3", **outputs_on_fd3("y", "int"))
+        step("sleep 300 & echo $! > pid; echo 5 >&3", **outputs_on_fd3("y", "int"))
     ])  # fmt: skip
     begun = time.monotonic()
     assert values_of(job.execute(HPCFLOW_DRAIN_S="0.3")) == [5]
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 120
     os.kill(int((tmp_path / "execute" / "pid").read_text()), 9)
 
 
@@ -434,7 +434,7 @@ def test_the_header_says_who_executes(tmp_path):
 @pytest.mark.parametrize("item", [3, 99])
 def test_an_item_that_the_job_has_not_is_refused(tmp_path, item):
     process = Job(tmp_path, [], [step(":")], items=3).start(item)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 65
     assert f"expected an item below 3, found {item}" in err
 

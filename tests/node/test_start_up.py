@@ -90,7 +90,7 @@ except SystemExit:
     print(*set(sys.modules) - bare)
 """
     argv = [NODE_PYTHON, "-I", "-S", "-c", program]
-    found = subprocess.check_output(argv, text=True, timeout=30).split()
+    found = subprocess.check_output(argv, text=True, timeout=120).split()
     names = {name.partition(".")[0] for name in found if not name.startswith("_")}
     stores = {name.split(".")[1] for name in found if name.startswith("jobstores.")}
     floors = {name.split(".")[1] for name in found if name.startswith("hpcflow.")}

@@ -33,7 +33,7 @@ def slurm(tmp_path, monkeypatch) -> FakeCommands:
 
 @pytest.fixture
 def scheduler() -> SlurmScheduler:
-    return load("slurm", waits_s=(0.0, 0.0), timeout_s=30.0)
+    return load("slurm", waits_s=(0.0, 0.0), timeout_s=120.0)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_an_sbatch_that_hangs_may_have_submitted(slurm, job):
     began = time.monotonic()
     with pytest.raises(UnknownOutcomeError, match=r"within 0\.3 s"):
         load("slurm", timeout_s=0.3).submit(job)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
 
 
 def test_success_without_an_id_may_have_submitted(slurm, scheduler, job):
@@ -262,7 +262,7 @@ def test_a_query_that_hangs_is_given_up_once_the_controller_is_known_down(slurm)
     began = time.monotonic()
     with pytest.raises(UnavailableError, match="DOWN"):
         load("slurm", timeout_s=0.3).states({"113": 1})
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
 
 
 def test_a_lost_answer_to_a_question_is_asked_again(slurm, scheduler):

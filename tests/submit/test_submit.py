@@ -124,12 +124,12 @@ def test_of_two_submits_at_once_one_works(made: Path) -> None:
 
     def step(_: str) -> None:
         reached.set()
-        assert go_on.wait(30)
+        assert go_on.wait(120)
 
     slow = scheduler_of(made, step=step)
     first = threading.Thread(target=submit, args=(made, slow))
     first.start()
-    assert reached.wait(30)
+    assert reached.wait(120)
     other = scheduler_of(made)
     with pytest.raises(BusyError, match=f"process {os.getpid()} "):
         submit(made, other)

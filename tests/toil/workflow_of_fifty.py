@@ -1,6 +1,6 @@
 """A Toil workflow of 50 jobs: a root, and seven chains of seven.
 
-    python workflow_of_fifty.py JOB_STORE FOLDER [Toil's options]
+    python workflow_of_fifty.py JOB_STORE FOLDER [--chains N] [Toil's options]
 
 Each job leaves a file `ran.CHAIN.LINK.PID` in FOLDER. Where FOLDER holds a FIFO named
 `gate`, the fourth link of each chain waits there until somebody writes to it.
@@ -36,12 +36,12 @@ def link(job, folder, chain, number, total):
     ).rv()
 
 
-def root(job, folder):
+def root(job, folder, chains):
     return [
         job.addChildJobFn(
             link, folder, chain, 1, 0, memory="50M", disk="1M", cores=0.5
         ).rv()
-        for chain in range(1, CHAINS + 1)
+        for chain in range(1, chains + 1)
     ]
 
 
@@ -49,13 +49,15 @@ def main():
     parser = argparse.ArgumentParser()
     Job.Runner.addToilOptions(parser)
     parser.add_argument("folder")
+    parser.add_argument("--chains", type=int, default=CHAINS)
     options = parser.parse_args()
     with Toil(options) as toil:
         if options.restart:
             results = toil.restart()
         else:
+            given = (options.folder, options.chains)
             results = toil.start(
-                Job.wrapJobFn(root, options.folder, memory="50M", disk="1M", cores=0.5)
+                Job.wrapJobFn(root, *given, memory="50M", disk="1M", cores=0.5)
             )
         for number, file_id in enumerate(results):
             toil.export_file(file_id, f"file://{options.folder}/result.{number}")

@@ -74,6 +74,24 @@ class Domain:
             self._known = True
         return True
 
+    def first(self, name: str) -> Optional[Attributes]:
+        """All attributes of an item, asked for together with the store's marker.
+
+        So a process that makes few requests is spared one. None: the marker is known
+        already, or is not there, which `ready` looks into.
+
+        Raises:
+            UnsupportedError: as `ready`.
+        """
+        if self._known:
+            return None
+        found = dict(self.found([MARKER, name]))
+        if MARKER not in found:
+            return None
+        self._check(found[MARKER])
+        self._known = True
+        return found.get(name, {})
+
     def make(self) -> None:
         """Make the domain and mark it as a store; one that is there stays.
 

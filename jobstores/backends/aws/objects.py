@@ -111,8 +111,8 @@ class Items:
             ) from error
         return item
 
-    def swap(self, key: str, parts: Parts, tail: bytes, version: str) -> None:
-        """Let content be the object in place of that version.
+    def swap(self, key: str, parts: Parts, tail: bytes, version: str) -> str:
+        """Let content be the object in place of that version; the new version.
 
         Raises:
             ConflictError: there is another, or none.
@@ -122,8 +122,10 @@ class Items:
         if is_there and has_parts(version):
             found, old = self._version_and_parts(key)
             is_there = found == version
-        if not (is_there and self._replaced(key, parts, tail, version, old)):
+        after = self._replaced(key, parts, tail, version, old) if is_there else None
+        if after is None:
             raise ConflictError(f"{self.place(key)}: it was changed since it was read")
+        return after
 
     def set(self, key: str, parts: Parts, tail: bytes) -> None:
         """Let content be the object in place of any."""
@@ -171,17 +173,20 @@ class Items:
 
     def _replaced(
         self, key: str, parts: Parts, tail: bytes, version: str, old: Parts
-    ) -> bool:
-        """Whether content has taken the place of that version; its old parts are gone."""
+    ) -> Optional[str]:
+        """The new version once content has taken the place of that one, whose parts go.
+
+        None: there was another, or none.
+        """
         name = new_name()
         after = next_version(name, version, has_parts=bool(parts))
         item = Item(after, name, self.now(), parts, tail)
         try:
             self._write(key, after, encode(item, self.contents.checker), version)
         except (ConditionError, NoDomainError):
-            return False
+            return None
         self.contents.remove(old)
-        return True
+        return after
 
     def _write(
         self, key: str, version: str, values: Values, expected: Optional[str]
@@ -212,6 +217,9 @@ class Items:
     def _attributes(self, key: str, names: Tuple[str, ...]) -> Attributes:
         """Those of an item; empty where there is none, or no store."""
         check_key(key)
+        found = self._domain.first(key)
+        if found is not None:
+            return found
         if not self._domain.ready():
             return {}
         try:

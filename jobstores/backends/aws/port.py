@@ -143,6 +143,17 @@ class AwsPort:
 
     def get(self, key: str, start: int = 0, stop: Optional[int] = None) -> bytes:
         """The object's bytes, or of its bytes those in [start, stop)."""
+        return self._read(key, start, stop)[0]
+
+    def get_tagged(self, key: str) -> Tuple[bytes, str]:
+        """An object's bytes and the tag they go with; one request to SimpleDB.
+
+        Raises:
+            NotFoundError: there is no such object.
+        """
+        return self._read(key, 0, None)
+
+    def _read(self, key: str, start: int, stop: Optional[int]) -> Tuple[bytes, str]:
         version = None
         while True:
             item = self.items.get(key)
@@ -150,7 +161,7 @@ class AwsPort:
                 raise NotFoundError(f"{self.locator}: there is no {key}")
             place = self.items.place(key)
             try:
-                return self.contents.read(item, start, stop, place)
+                return self.contents.read(item, start, stop, place), item.version
             except NotFoundError as error:  # replaced since, or damaged
                 if item.version == version:
                     raise CorruptError(f"{place}: a part is lost: {error}") from error
@@ -168,17 +179,27 @@ class AwsPort:
         """Write an object: plain (replacing), create-only, or compare-and-swap."""
         if create and if_match is not None:
             raise ValueError("create and if_match exclude each other")
+        if create or if_match is not None:
+            self.put_tagged(key, data, create=create, if_match=if_match)
+            return
+        check_key(key)
+        self.domain.for_writing()
+        self.items.set(key, *self.contents.store(data))
+
+    def put_tagged(
+        self, key: str, data: bytes, *, create: bool = False, if_match: Optional[str] = None
+    ) -> str:
+        """As `put`; the new object's tag."""
+        if create == (if_match is not None):
+            raise ValueError("either create or if_match is needed")
         check_key(key)
         if if_match is None:
             self.domain.for_writing()
         parts, tail = self.contents.store(data)
         try:
-            if create:
-                self.items.create(key, parts, tail)
-            elif if_match is None:
-                self.items.set(key, parts, tail)
-            else:
-                self.items.swap(key, parts, tail, if_match)
+            if if_match is None:
+                return self.items.create(key, parts, tail).version
+            return self.items.swap(key, parts, tail, if_match)
         except (AlreadyExistsError, ConflictError):
             self.contents.remove(parts)
             raise

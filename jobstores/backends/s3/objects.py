@@ -141,13 +141,14 @@ class Objects:
             ConflictError: it is not there any more.
         """
         refusals = [0]
+        sent_quoted = [False]
 
         def decide(found: Optional[Found], refused: bool) -> None:
             if found is None or found.etag != etag:
                 raise self._changed(name)
             if refused:
                 refusals[0] += 1
-                self._quoted = not self._quoted
+                self._quoted = not sent_quoted[0]  # other threads may have learnt it, too
                 if refusals[0] > 3:
                     raise UnsupportedError(
                         f"{self.where(name)}: the server refuses If-Match with the"
@@ -155,7 +156,8 @@ class Objects:
                     )
 
         def condition() -> Dict[str, str]:
-            return {"If-Match": f'"{etag}"' if self._quoted else etag}
+            sent_quoted[0] = self._quoted
+            return {"If-Match": f'"{etag}"' if sent_quoted[0] else etag}
 
         return self._settle(name, body, condition, decide)
 

@@ -41,7 +41,8 @@ def everything(store: PersistentStore) -> dict[str, Any]:
     """All that can be read of a store whose ids begin at 0."""
     tasks = store.get_tasks()
     runs = store.num_EARs_cache
-    parameters = [n for n in range(1000) if store.check_parameters_exist([n])[0]]
+    exist = store.check_parameters_exist(range(1000))
+    parameters = [number for number, is_there in enumerate(exist) if is_there]
     return {
         "name": store.get_name(),
         "template": store.get_template(),

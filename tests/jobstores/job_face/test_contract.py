@@ -436,7 +436,7 @@ def test_of_two_readers_at_once_one_is_told(store, other):
 def _fetch(url):
     if urlsplit(url).scheme == "file":
         return Path(unquote(urlsplit(url).path)).read_bytes()
-    with urlopen(url, timeout=30) as answer:
+    with urlopen(url, timeout=120) as answer:
         return answer.read()
 
 

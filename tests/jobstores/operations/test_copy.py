@@ -256,6 +256,7 @@ def test_a_copy_that_reads_back_differently_does_not_count():
 
 
 def test_large_objects_are_copied_piece_by_piece(monkeypatch):
+    monkeypatch.setattr("jobstores.operations.transfer.SMALL", 50)
     monkeypatch.setattr("jobstores.operations.transfer.PIECE", 100)
     source, target = MemoryPort(), MemoryPort()
     fill(source)

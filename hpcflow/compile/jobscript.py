@@ -25,7 +25,7 @@ from hpcflow.compile.manifest import job_json, script_file, step_file
 from hpcflow.compile.plan import CompileError
 from hpcflow.compile.rows import RowBuilder
 from hpcflow.compile.value_classes import Block, ValueClasses
-from hpcflow.model.schema import Script
+from hpcflow.model.schema import PYTHON_SCRIPT, Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,9 +85,7 @@ def render_job(
             raise CompileError(
                 f"task {task.name!r}, action {step.action}: {error}"
             ) from error
-        files[step_file(index)] = _step_text(
-            index, title, environment, step, made, classes
-        )
+        files[step_file(index)] = _step_text(index, title, environment, step, made, classes)
         if action.script is not None:
             files[script_file(index, action.script.name)] = action.script.data
         commands.append(None if action.script is not None else made)
@@ -126,9 +124,8 @@ def _value_classes(
     """
     if not schema.value_classes:
         return None
-    label = Script.executable
     line = f'{shlex.quote(python)} "${{{SCRIPT_CALLER}}}"'
-    if any(executable.label == label for executable in environment.executables):
+    if any(executable.label == PYTHON_SCRIPT for executable in environment.executables):
         script = Script("value_texts.py", "")
         line = script_call(environment, script, step.resources, python)
     return ValueClasses(schema.value_classes, line.removeprefix("exec "))

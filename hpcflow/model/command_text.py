@@ -258,7 +258,8 @@ class _Reader:
         while step := _STEP.match(self._text, self._at):
             self._at = step.end()
             path.append(int(step[1]) if step[1].isdecimal() else step[1])
-        method, options = "", ()
+        method = ""
+        options: tuple[tuple[str, str], ...] = ()
         if path and self._skip("("):
             method, options = str(path.pop()), self._options(")")
             if path:

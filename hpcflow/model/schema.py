@@ -16,6 +16,7 @@ class _Missing:
 
 MISSING: Any = _Missing()  # "no default value", as None is a value
 
+PYTHON_SCRIPT = "python_script"  # the executable that runs a Python script
 RETURNS_OUTPUTS, RETURNS_VALUE, RETURNS_NOTHING = "outputs", "value", "nothing"
 MAIN = "main"  # the scope of actions that neither generate nor parse files
 _FILE = "file:"  # what is passed between the actions of an element, beside parameters
@@ -71,7 +72,7 @@ class Script:
     content: str
     data_in: str = "direct"
     data_out: str = "direct"
-    executable: str = "python_script"
+    executable: str = PYTHON_SCRIPT
     formats_in: tuple[tuple[str, str], ...] = ()
     formats_out: tuple[tuple[str, str], ...] = ()
     calls_function: bool = True

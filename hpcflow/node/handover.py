@@ -112,7 +112,7 @@ def _write(path: str, data: bytes) -> None:
         stream.write(data)
 
 
-def _json(data: Dict[str, Any]) -> bytes:
+def _json(data: Any) -> bytes:
     try:
         return to_json(data)
     except (TypeError, ValueError) as error:

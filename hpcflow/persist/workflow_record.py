@@ -8,8 +8,10 @@
   `index` (an input from values), or `elements` (an input from a task), and
   `offsets` for groups; or `part` and `row` (an input of several origins), and those of
   origin K below `from_K/`; `part_K_values`, `part_K_index` and `part_K_offsets` of what is
-  put into the input's values; `repeats/T/index` and `repeats/T/seeds_A`; per action A with more than one set of resources,
-  `resources/T/A/index`. They are of different lengths, hence tables of their own.
+  put into the input's values; `repeats/T/index` and `repeats/T/seeds_A`; per action A
+  with more than one set of resources, `resources/T/A/index`; per value taken from another
+  workflow, `imports/K/elements`, of that one's task. They are of different lengths, hence
+  tables of their own.
 * loops: in `info` their names, ranges of tasks and numbers of iterations, in `model`
   the rest (see `loop_records`).
 """
@@ -28,6 +30,7 @@ from hpcflow.model.workflow import (
     FromTask,
     FromValues,
     GivenFile,
+    Import,
     Indices,
     InputColumn,
     Part,
@@ -48,12 +51,14 @@ from hpcflow.persist.loop_records import loops_from_json, loops_to_json
 from jobstores.workflow_store import IdRange, WorkflowStore
 
 if TYPE_CHECKING:
-    from hpcflow.model.loops import Loop
     from collections.abc import Sequence
 
+    from hpcflow.model.loops import Loop
     from jobstores.generations import Base
 
 FORMAT = 1
+
+_IMPORT_FIELDS = ("task", "input", "workflow", "workflow_id", "other_task", "name")
 
 Tables = dict[str, dict[str, tuple[str, Any]]]
 
@@ -83,6 +88,8 @@ def encode_workflow(
         "environments": [environment_to_json(e) for e in workflow.environments.values()],
         "tasks": task_documents,
     }
+    if workflow.imports:
+        model["imports"] = _encode_imports(workflow, tables)
     if workflow.loops:
         model["loops"] = loops_to_json(workflow.loops, tables)
     info = {
@@ -104,6 +111,15 @@ def encode_workflow(
     return WorkflowRecord(
         info, {"model": json.dumps(model).encode(), **files}, tables, ranges
     )
+
+
+def _encode_imports(workflow: Workflow, tables: Tables) -> list[dict[str, Any]]:
+    """Where imported values come from; the elements they were of become a column."""
+    documents = []
+    for number, one in enumerate(workflow.imports):
+        tables[f"imports/{number}/elements"] = {"elements": ("int", one.elements)}
+        documents.append({name: getattr(one, name) for name in _IMPORT_FIELDS})
+    return documents
 
 
 def _outputs(task: Task) -> tuple[str, ...]:
@@ -233,12 +249,20 @@ class WorkflowReader:
             template_path=self.model["template_path"],
             seeds=self.model["seeds"],
             loops=self.loops(),
+            imports=self.imports(),
         )
 
     def loops(self) -> tuple[Loop, ...]:
         """The loops, their columns read."""
         documents = self.model.get("loops", ())
         return loops_from_json(documents, self._base.tables, self._column)
+
+    def imports(self) -> tuple[Import, ...]:
+        """Where values come from that were taken from other workflows."""
+        return tuple(
+            Import(**document, elements=self._column(f"imports/{number}", "elements"))
+            for number, document in enumerate(self.model.get("imports", ()))
+        )
 
     def task(self, index: int) -> Task:
         """One task, its columns read."""

@@ -14,7 +14,15 @@ from hpcflow.model.command_text import (
     parse_command_text,
 )
 from hpcflow.model.parameter_value import PARSE
-from hpcflow.model.schema import MAIN, Action, ActionFiles, Capture, Command, Script
+from hpcflow.model.schema import (
+    MAIN,
+    PYTHON_SCRIPT,
+    Action,
+    ActionFiles,
+    Capture,
+    Command,
+    Script,
+)
 from hpcflow.template.command_forms import check_specifier, command_text, read_stdin
 from hpcflow.template.context import Section
 from hpcflow.template.environments import (
@@ -48,7 +56,7 @@ from hpcflow.template.programs import check_no_program, read_program
 from hpcflow.template.resources import RESOURCES_IN_COMMANDS, RESOURCES_IN_RULES
 from hpcflow.template.rules import read_rules
 from hpcflow.template.scopes import EXPECTED, parse_scope, scope_text, scopes_of
-from hpcflow.template.script_reader import PYTHON_SCRIPT, Surroundings, read_script
+from hpcflow.template.script_reader import Surroundings, read_script
 from hpcflow.template.value_classes import check_method
 
 if TYPE_CHECKING:
@@ -288,7 +296,7 @@ class ActionReader:
         if spec is None:
             return None
         here = (*path, "script")
-        self._check_executable("python_script", spec.at, here)
+        self._check_executable(PYTHON_SCRIPT, spec.at, here)
         return read_file_script(spec, here, offer, output, self._section)
 
     def _requires_dir(self, node: Node, action: Action) -> bool:
@@ -512,17 +520,14 @@ class ActionReader:
             self._section.command_error(node, path, error)
             return None
         if capture.output is not None:
-            if capture.type == "class":
-                method = capture.method
-                self._check_method(capture.output, method, node.at, path, parses=True)
-            elif capture.output in self.classes and "(" not in node.value:
+            output = capture.output
+            if output in self.classes and capture.type != "class" and "(" not in node.value:
                 capture = replace(capture, type="class", method=PARSE)
-                self._check_method(capture.output or "", PARSE, node.at, path, parses=True)
-            if capture.output in self._draft.made_at and not ruled:
-                self._section.add(
-                    node.at, path, f"the action captures {capture.output!r} twice"
-                )
-            self._draft.made_at[capture.output] = (node.at, path)
+            if capture.type == "class":
+                self._check_method(output, capture.method, node.at, path, parses=True)
+            if output in self._draft.made_at and not ruled:
+                self._section.add(node.at, path, f"the action captures {output!r} twice")
+            self._draft.made_at[output] = (node.at, path)
         return capture
 
     # scripts

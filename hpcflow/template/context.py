@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from hpcflow.model.command_text import CommandTextError
     from hpcflow.model.environment import Environment
+    from hpcflow.model.workflow import Import
+    from hpcflow.template.imports import OtherWorkflow
     from hpcflow.template.nodes import Node
     from hpcflow.template.parameters import Parameters
     from hpcflow.template.problems import Problems
@@ -66,6 +68,8 @@ class Context:
     of them does. built_in: names of environments that nobody has defined otherwise.
     told_environments: keys that were asked for, and reported as missing.
     command_files: those that the template defines. parameters: those that are declared.
+    open_workflow: opens another workflow by its path or locator; raises
+    ImportFailedError. opened: those opened. imports: what was taken from them.
     """
 
     problems: Problems
@@ -85,6 +89,9 @@ class Context:
     )
     command_files: CommandFiles = field(default_factory=CommandFiles)
     parameters: Parameters = field(default_factory=dict)
+    open_workflow: Callable[[str], OtherWorkflow] | None = None
+    opened: dict[str, OtherWorkflow] = field(default_factory=dict)
+    imports: list[Import] = field(default_factory=list)
 
     def read_file(self, node: Node, path: Path, what: str) -> str | None:
         """The text of the file that a node names; None where it can't be read."""

@@ -12,6 +12,7 @@ from hpcflow.template.files import check_given_files, read_given_files
 from hpcflow.template.input_names import InputNames
 from hpcflow.template.language import ELEMENT_SET
 from hpcflow.template.nodes import Node, broken, child, entries, items, plain, value_of
+from hpcflow.template.parts import part_path
 from hpcflow.template.problems import listed, nearest, render_path
 from hpcflow.template.resources import Layers, read_layers
 from hpcflow.template.sequences import Sequence, SequenceReader
@@ -49,7 +50,8 @@ class NamedSource:
     """What `input_sources` says of one input: "local", "default" or a task.
 
     iterations: ids of the element iterations to take; None for all. where: rules that
-    those have to fulfil.
+    those have to fulfil. part: what is taken of each value. imported: of an "import",
+    what it says.
     """
 
     kind: str
@@ -58,6 +60,8 @@ class NamedSource:
     of: str = "output"
     iterations: tuple[int, ...] | None = None
     where: Node | None = None
+    part: tuple[str | int, ...] = ()
+    imported: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +276,10 @@ class _Reader:
             return None
         place = Place(node.at, path)
         task = value_of(node, "task_ref")
-        kind = value_of(node, "source_type", "local" if task is None else "task")
+        imported = child(node, "import")
+        meant = "local" if task is None else "task"
+        kind = value_of(node, "source_type", meant if imported is None else "import")
+        part = part_path(str(value_of(node, "path"))) if child(node, "path") else ()
         iterations = value_of(node, "element_iters")
         where = child(node, "where")
         if kind == "task":
@@ -283,23 +290,30 @@ class _Reader:
                 return None
             of = value_of(node, "task_source_type", "output")
             chosen = None if iterations is None else tuple(iterations)
-            return NamedSource("task", place, str(task), of, chosen, where)
-        for key in ("task_ref", "task_source_type", "element_iters", "where"):
-            if child(node, key) is not None:
+            return NamedSource("task", place, str(task), of, chosen, where, part)
+        for key in ("task_ref", "task_source_type", "element_iters", "where", "import"):
+            if child(node, key) is not None and key != kind:
                 self._section.add(
                     node.value[key].at,
                     (*path, key),
                     f"{key!r} has no meaning for the source {kind!r}",
                 )
+        if kind == "import":
+            if imported is None:
+                message = "the key 'import' is missing"
+                expected = "a map with `workflow` and `task`"
+                self._section.add(node.at, path, message, expected)
+                return None
+            return NamedSource("import", place, part=part, imported=imported)
         if "source_type" not in node.value:
             self._section.add(
                 node.at,
                 path,
                 "the key 'source_type' is missing",
-                "local, default or task",
+                "local, default, task or import",
             )
             return None
-        return NamedSource(kind, place)
+        return NamedSource(kind, place, part=part)
 
     def _read_groups(self, node: Node | None) -> list[GroupSpec]:
         found = []

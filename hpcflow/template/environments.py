@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcflow.model.command_text import CommandTextError, Form, parse_command_text
 from hpcflow.model.environment import CoreRange, Environment, Executable, ExecutableInstance
+from hpcflow.model.schema import PYTHON_SCRIPT
 from hpcflow.template.context import Section
 from hpcflow.template.nodes import Node, broken, child, entries, items, plain, value_of
 from hpcflow.template.problems import listed
@@ -31,7 +32,7 @@ _FORMS = ("num_cores", "args", *_SCRIPT_FORMS, *_PROGRAM_FORMS)
 def builtin_environments(python: str) -> dict[str, Environment]:
     """The environments that need no definition. python: the interpreter's path."""
     command = f"{shlex.quote(python)} <<script_path>> <<args>>"
-    script = Executable("python_script", (ExecutableInstance(command, ANY_CORES),))
+    script = Executable(PYTHON_SCRIPT, (ExecutableInstance(command, ANY_CORES),))
     return {
         NULL_ENV: Environment(NULL_ENV),
         PYTHON_ENV: Environment(PYTHON_ENV, executables=(script,)),

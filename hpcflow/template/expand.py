@@ -23,9 +23,15 @@ from hpcflow.template.env_choice import ENVIRONMENTS, chosen_key
 from hpcflow.template.generators import MAX_ELEMENTS
 from hpcflow.template.nesting import Axis, Mismatch, Nesting, nest
 from hpcflow.template.parameters import ValueReader, WrongValueError
-from hpcflow.template.parts import merged, part_text, stacked, take_parts
+from hpcflow.template.parts import (
+    PartMissingError,
+    inside,
+    merged,
+    part_text,
+    stacked,
+    take_parts,
+)
 from hpcflow.template.problems import nearest
-from hpcflow.template.resolve import Origin, TaskState, Upstream
 from hpcflow.template.resources import Layers, layers_of, resolve_resources
 from hpcflow.template.rules import read_rules
 from hpcflow.template.scopes import scopes_of
@@ -41,6 +47,8 @@ if TYPE_CHECKING:
     from hpcflow.model.schema import Action, SchemaInput, TaskSchema
     from hpcflow.template.context import Context
     from hpcflow.template.element_sets import ElementSetSpec, GroupSpec
+    from hpcflow.template.imports import Imported
+    from hpcflow.template.resolve import Origin, TaskState, Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class ExpandedSet:
     parts: dict[str, tuple[Part, ...]]
     repeat: Indices | None
     seeds: Indices | None
+    imports: list[tuple[str, Imported, Indices]]  # by input, with the rows taken
 
 
 class SetExpander:
@@ -95,6 +104,7 @@ class SetExpander:
         self._axis_of: dict[str, int] = {}
         self._taken: dict[str, _Taken] = {}
         self._whole: dict[str, InputColumn] = {}  # of inputs of several origins
+        self._imports: list[tuple[str, Imported, Indices]] = []
         self._keys: dict[str, str | None] = {}  # of environments, by what is asked for
 
     def expand(self, number_groups: Callable[[int], int]) -> ExpandedSet | None:
@@ -131,6 +141,7 @@ class SetExpander:
             parts,
             self._repeat(nesting),
             self._seeds(nesting),
+            self._imports,
         )
 
     def _failed(self) -> bool:
@@ -160,7 +171,7 @@ class SetExpander:
         for sequence in spec.sequences:
             source = self._sources.get(sequence.input or "")
             whole = sequence.input is not None and not sequence.part
-            unused = whole and source != Origin("local")
+            unused = whole and (source is None or source.kind != "local")
             if sequence.length == 0 or unused:
                 continue
             given = spec.orders.get(sequence.name)
@@ -180,6 +191,7 @@ class SetExpander:
                 together.setdefault(key, []).append(item)
             elif source is not None and source.options:
                 self._several_axis(item, source)
+        self._import_axes()
         for (task, group_name, order, _), members in together.items():
             state = self._upstream.state(task)
             if state.task is None:
@@ -198,6 +210,34 @@ class SetExpander:
                 self._axis_of[f"inputs.{item.name}"] = axis
                 self._taken[item.name] = taken
 
+    def _import_axes(self) -> None:
+        """One axis for all inputs from the same task of another workflow."""
+        together: dict[tuple[Any, ...], list[tuple[SchemaInput, Imported]]] = {}
+        for item in self._schema.inputs:
+            source = self._sources[item.name]
+            if source is not None and source.imported is not None:
+                order = self._spec.orders.get(f"inputs.{item.name}")
+                alone = "" if self._spec.coincident else item.name
+                key = (*source.imported.together, item.group, order, alone)
+                together.setdefault(key, []).append((item, source.imported))
+        for (*_, group_name, order, _), members in together.items():
+            rows = members[0][1].rows
+            for _, imported in members[1:]:
+                rows = rows[np.isin(rows, imported.rows)]
+            if len(rows) == 0:
+                names = ", ".join(repr(item.name) for item, _ in members)
+                self._add(self._spec.place, f"no element to import has all of {names}")
+                continue
+            as_list = group_name is not None
+            name = " and ".join(f"inputs.{item.name}" for item, _ in members)
+            axis, length = -1, 1 if as_list else len(rows)
+            if length > 1 or order is not None:
+                axis = self._axis(Axis(name, length, order), self._spec.place)
+            for item, imported in members:
+                self._axis_of[f"inputs.{item.name}"] = axis
+                self._whole[item.name] = imported.column(rows, as_list=as_list)
+                self._imports.append((item.name, imported, rows))
+
     def _several_axis(self, item: SchemaInput, source: Origin) -> None:
         """One axis for an input of several origins, whose values follow one another."""
         columns: list[InputColumn] = []
@@ -207,6 +247,11 @@ class SetExpander:
                 columns.append(FromValues(table, np.arange(len(table), dtype=np.int64)))
             elif origin.kind == "default":
                 columns.append(FromValues(value_table([item.default]), _zeros(1)))
+            elif origin.imported is not None:
+                rows = origin.imported.rows
+                as_list = item.group is not None
+                columns.append(origin.imported.column(rows, as_list=as_list))
+                self._imports.append((item.name, origin.imported, rows))
             else:
                 state = self._upstream.state(origin.task)
                 taken = None
@@ -226,6 +271,7 @@ class SetExpander:
                         "in, is not supported yet",
                     )
                 columns.append(self._origin_column(origin, taken))
+            columns[-1] = self._inside(columns[-1], origin, item)
         whole = join(columns)
         self._whole[item.name] = whole
         name = f"inputs.{item.name}"
@@ -236,6 +282,32 @@ class SetExpander:
         if size(whole) > 1 or order is not None:
             axis = Axis(name, size(whole), order)
             self._axis_of[name] = self._axis(axis, self._spec.place)
+
+    def _inside(
+        self, column: InputColumn, origin: Origin, item: SchemaInput
+    ) -> InputColumn:
+        """The part of each value that a source takes; a missing one is reported."""
+        if not origin.part:
+            return column
+        place = origin.place or self._spec.place
+        put_in: dict[str, Any] = {}
+        if origin.kind == "input":
+            upstream_task = self._upstream.state(origin.task).task
+            put_in = {} if upstream_task is None else dict(upstream_task.parts)
+        try:
+            found = inside(column, origin.part)
+        except PartMissingError as error:
+            self._add(place, f"the input {item.name!r}: {error}")
+            return column
+        if found is None or origin.name in put_in:
+            self._add(
+                place,
+                f"{item.name!r} is only known when runs have ended, so no part of it can "
+                "be taken",
+                "`<<parameter:NAME.PART>>` in a command, or a script that takes the part",
+            )
+            return column
+        return found
 
     def _origin_column(self, origin: Origin, taken: _Taken) -> InputColumn:
         """What an upstream task offers, of the elements that are taken."""
@@ -373,15 +445,18 @@ class SetExpander:
         assert source is not None
         if source.kind == "default":
             value = None if item.default is MISSING else item.default
-            return FromValues(value_table([value]), _zeros(nesting.count))
+            column = FromValues(value_table([value]), _zeros(nesting.count))
+            return self._inside(column, source, item)
         axis = self._axis_of.get(f"inputs.{item.name}", -1)
         chosen = nesting.index(axis) if axis >= 0 else _zeros(nesting.count)
         if source.kind == "local":
-            return FromValues(self._local_table(item.name), chosen)
-        if source.options:
+            column = FromValues(self._local_table(item.name), chosen)
+            return self._inside(column, source, item)
+        if source.options or source.imported is not None:
             return take(self._whole[item.name], chosen)
         taken = self._taken[item.name]
-        return take(self._origin_column(source, taken), chosen)
+        column_of_all = self._inside(self._origin_column(source, taken), source, item)
+        return take(column_of_all, chosen)
 
     def _local_table(self, name: str) -> ValueTable:
         if name in self._spec.constants:

@@ -33,18 +33,16 @@ class OtherWorkflow(Protocol):
 
     place: str  # absolute path, or the locator of its store
     id: str
-    tasks: Sequence[str]
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """The unique names of its tasks."""
 
     def names(self, task: int) -> tuple[Sequence[str], Sequence[str]]:
         """The inputs and the outputs of a task."""
 
     def values(self, task: int, name: str, *, is_output: bool) -> tuple[ValueTable, Mask]:
         """A value for each element of a task, and which of them there are."""
-
-
-def open_nothing(place: str) -> OtherWorkflow:
-    """Refuse to open another workflow, where nobody said how that is done."""
-    raise ImportFailedError(f"{place}: values of other workflows can't be read here")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,6 +147,10 @@ def _open(node: Node, path: tuple[Any, ...], section: Section) -> OtherWorkflow 
                 context.files.similar(name),
             )
             return None
+    if context.open_workflow is None:
+        message = "values of other workflows can't be read here"
+        section.add(given.at, (*path, "workflow"), message)
+        return None
     try:
         if place not in context.opened:
             context.opened[place] = context.open_workflow(place)

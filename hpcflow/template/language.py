@@ -12,8 +12,8 @@ from hpcflow.model.conditions import CASTS
 from hpcflow.template.generators import (
     FLAG,
     GENERATORS,
-    NATURAL,
     LATIN_HYPERCUBE,
+    NATURAL,
     SEED,
     TEXT,
     is_number,
@@ -42,6 +42,7 @@ from hpcflow.template.shape import (
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _LABEL = re.compile(r"[\w\-]+")
+_PLACE = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 
 NAME = Scalar(
     "a name (letters, digits and _)",
@@ -327,11 +328,22 @@ GROUP = Record(
     },
 )
 
+PLACE = Scalar(
+    "a place inside a value, such as a.0",
+    lambda v: type(v) is int or (isinstance(v, str) and _PLACE.fullmatch(v) is not None),
+    {"type": ["string", "integer"], "pattern": r"^[^.\s]+(\.[^.\s]+)*$"},
+)
+TASK_REFERENCE = Scalar(
+    "a task's index or unique name",
+    lambda value: (type(value) is int and value >= 0) or isinstance(value, str),
+    {"type": ["integer", "string"]},
+)
+
 ITER_IDS = Items(NATURAL, least=1)
 SOURCE_MAP = Record(
     "an input's source",
     {
-        "source_type": Key(Choice(("local", "default", "task"), later=("import",))),
+        "source_type": Key(Choice(("local", "default", "task", "import"))),
         "task_ref": Key(
             Either(
                 scalar=Scalar(
@@ -344,11 +356,29 @@ SOURCE_MAP = Record(
             ),
             "the index or unique name of an earlier task",
         ),
-        "task_source_type": Key(Choice(("output", "input"), later=("any",))),
+        "task_source_type": Key(
+            Choice(("output", "input", "any")), "any: its output, or else its input"
+        ),
         "element_iters": Key(ITER_IDS, "the element iterations to take, by their ids"),
         "where": WHERE,
-        "path": LATER,
-        "import": LATER,
+        "path": Key(PLACE, "take this part of each value"),
+        "import": Key(
+            Record(
+                "an import",
+                {
+                    "workflow": Key(
+                        FILLED_TEXT, "its folder or zip file, or a locator", required=True
+                    ),
+                    "task": Key(
+                        Either(scalar=TASK_REFERENCE), "index or unique name", required=True
+                    ),
+                    "output": Key(FILLED_TEXT, "default: the input's own parameter"),
+                    "input": Key(FILLED_TEXT, "in place of `output`"),
+                    "where": WHERE,
+                },
+            ),
+            "values of another workflow",
+        ),
     },
 )
 INPUT_SOURCE = Either(
@@ -402,11 +432,6 @@ _ELEMENT_SET_KEYS = {
 }
 ELEMENT_SET = Record("an element set", _ELEMENT_SET_KEYS)
 
-PLACE = Scalar(
-    "a place inside a value, such as a.0",
-    lambda v: isinstance(v, str) and re.fullmatch(r"[^.\s]+(\.[^.\s]+)*", v) is not None,
-    {"type": "string", "pattern": r"^[^.\s]+(\.[^.\s]+)*$"},
-)
 _VALIDATION = Items(
     Record(
         "a rule of a parameter",
@@ -719,12 +744,6 @@ TASK_SCHEMA = Record(
         "version": Key(_TEXT_OR_NUMBER, "of the schema; workflows keep it"),
         "web_doc": Key(FLAG, "false: lists of the known schemas leave it out"),
     },
-)
-
-TASK_REFERENCE = Scalar(
-    "a task's index or unique name",
-    lambda value: (type(value) is int and value >= 0) or isinstance(value, str),
-    {"type": ["integer", "string"]},
 )
 
 LOOP = Record(

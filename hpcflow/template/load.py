@@ -6,7 +6,6 @@ import difflib
 import os
 import secrets
 import sys
-from collections import ChainMap
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
     from hpcflow.model.environment import Environment
     from hpcflow.template.context import Files
+    from hpcflow.template.imports import OtherWorkflow
 
 __all__ = ["Examined", "TemplateError", "check_template", "examine", "load_template"]
 
@@ -60,7 +60,8 @@ class Options:
     has none. check_command: raises CommandTextError for a command that can't be made
     into bash, beside what the grammar of its forms says. packages: finds the folders of
     schema packages, by name; called when a template names what it does not define.
-    has_module: whether this Python can import a package.
+    has_module: whether this Python can import a package. open_workflow: opens another
+    workflow, whose values a template may import.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class Options:
     check_command: Callable[[str], object] = parse_command_text
     packages: Callable[[], Mapping[str, str]] = dict
     has_module: Callable[[str], bool] = lambda name: find_spec(name) is not None
+    open_workflow: Callable[[str], OtherWorkflow] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def _build(
     root: Node,
     source: Source,
     problems: Problems,
-    files: FileFinder,
+    files: Files,
     options: Options,
     file: str,
 ) -> tuple[Workflow | None, dict[str, int]]:
@@ -165,7 +167,7 @@ def _build(
     )
     path = ("template_components", "parameters")
     own_parameters = read_parameters(child(components, "parameters"), path, context)
-    context.parameters = ChainMap(dict(own_parameters), Late(packages.known_parameters))
+    context.parameters = Late(own_parameters, packages.known_parameters)
     context.command_files = read_command_files(
         child(components, "command_files"),
         ("template_components", "command_files"),
@@ -174,9 +176,7 @@ def _build(
     schemas = read_schemas(
         child(components, "task_schemas"), ("template_components", "task_schemas"), context
     )
-    schemas = replace(
-        schemas, by_name=ChainMap(dict(schemas.by_name), Late(packages.schemas))
-    )
+    schemas = replace(schemas, by_name=Late(schemas.by_name, packages.schemas))
     resources = read_layers(child(root, "resources"), ("resources",), context)
     if not value_of(root, "merge_resources", True):
         resources = {}
@@ -198,6 +198,7 @@ def _build(
         source.original,
         file,
         loops=loops,
+        imports=tuple(context.imports),
     )
     return workflow, context.seeds
 
@@ -228,6 +229,7 @@ def _context(
         options.draw_seed,
         options.check_command,
         has_module=options.has_module,
+        open_workflow=options.open_workflow,
     )
     tell_environments(
         context,

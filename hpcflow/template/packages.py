@@ -56,19 +56,22 @@ class Installed:
 
 
 class Late(Mapping[str, _Item], Generic[_Item]):
-    """A map that is read when it is first asked something."""
+    """A map of what is known, and of what is read when something else is asked for."""
 
-    def __init__(self, read: Callable[[], Mapping[str, _Item]]) -> None:
+    def __init__(
+        self, known: Mapping[str, _Item], read: Callable[[], Mapping[str, _Item]]
+    ) -> None:
+        self._known = known
         self._read = read
 
     def __getitem__(self, name: str) -> _Item:
-        return self._read()[name]
+        return self._known[name] if name in self._known else self._read()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
+        return iter({**self._known, **self._read()})
 
     def __len__(self) -> int:
-        return len(self._read())
+        return len({**self._known, **self._read()})
 
 
 class PackageFiles:

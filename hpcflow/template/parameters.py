@@ -11,7 +11,7 @@ import numpy as np
 from hpcflow.model.conditions import RuleTest, find
 from hpcflow.model.workflow import FromValues, value_table
 from hpcflow.template.context import Section
-from hpcflow.template.nodes import Node, broken, child, items, plain, value_of
+from hpcflow.template.nodes import Node, broken, child, items, value_of
 from hpcflow.template.parts import Path as PartPath
 from hpcflow.template.parts import part_path, part_text
 from hpcflow.template.rules import read_condition
@@ -70,7 +70,7 @@ def read_parameters(node: Node | None, path: Path, context: Context) -> Paramete
         found[name] = Declared(
             value_of(item, "is_file", False),
             tuple(
-                (part_path(value_of(part, "address")), value_of(part, "parameter"))
+                (part_path(str(value_of(part, "address"))), value_of(part, "parameter"))
                 for _, part in items(child(item, "sub_parameters"))
                 if not broken(part)
             ),
@@ -93,7 +93,7 @@ def _rules(
         if given is None:
             continue
         where = value_of(item, "path", [])
-        steps = part_path(where) if isinstance(where, str) else tuple(where)
+        steps = tuple(where) if isinstance(where, list) else part_path(str(where))
         rule = {"path": part_text(steps), "condition": given, "cast": {}}
         rule["cast"] = value_of(item, "cast", {})
         yield steps, RuleTest(rule)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hpcflow.model.schema import MISSING
 from hpcflow.template.context import Place, Section
 from hpcflow.template.files import inputs_of_replaced
+from hpcflow.template.imports import read_import
 from hpcflow.template.nodes import child, items, value_of
 from hpcflow.template.problems import listed, nearest
 from hpcflow.template.rules import read_rules
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from hpcflow.model.workflow import Indices, Task
     from hpcflow.template.context import Context
     from hpcflow.template.element_sets import ElementSetSpec, NamedSource
+    from hpcflow.template.imports import Imported
     from hpcflow.template.nodes import Node
     from hpcflow.template.problems import Path
 
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
 class Origin:
     """The origin of an input: "local", "default", or "output" or "input" of a task.
 
-    Or "several" of these, in `options`. iterations: ids of the element iterations that
-    are taken; None for all. where: rules that the elements of the task have to fulfil,
-    which stand at `place`.
+    Or "import", with the values. Or "several" of these, in `options`. iterations: ids of
+    the element iterations that are taken; None for all. where: rules that the elements of the task have to fulfil,
+    which stand at `place`. part: what is taken of each value.
     """
 
     kind: str
@@ -37,6 +39,8 @@ class Origin:
     where: tuple[dict[str, Any], ...] = field(default=(), hash=False)
     place: Place | None = None
     options: tuple[Origin, ...] = ()
+    part: tuple[str | int, ...] = ()
+    imported: Imported | None = field(default=None, compare=False)
 
     @property
     def all(self) -> tuple[Origin, ...]:
@@ -75,7 +79,8 @@ class TaskState:
     def defines(self, name: str) -> bool:
         """Whether an element set gives the input itself."""
         return any(
-            source is not None and any(one.kind == "local" for one in source.all)
+            source is not None
+            and any(one.kind in ("local", "import") for one in source.all)
             for source in self.sources.get(name, ())
         )
 
@@ -270,7 +275,7 @@ def _named_source(
         if item.name not in given and not spec.section.faulty:
             message = f"{item.name!r} has no local value"
             wrong(at, path, message, "one in `inputs`, or a sequence")
-        return Origin("local")
+        return Origin("local", part=named.part, place=named.place if named.part else None)
     if item.name in spec.local and not any(
         one.kind == "local" for one in spec.sources[item.name]
     ):
@@ -280,7 +285,12 @@ def _named_source(
     if named.kind == "default":
         if item.default is MISSING:
             wrong(at, path, f"the schema has no default for {item.name!r}")
-        return Origin("default")
+        return Origin("default", part=named.part, place=named.place)
+    if named.imported is not None:
+        found = read_import(named.imported, named.place, named.part, item, spec.section)
+        if found is None:
+            return None
+        return Origin("import", name=found.name, place=named.place, imported=found)
     state = upstream.find(named.task)
     if state is None:
         if not upstream.unknown:
@@ -293,7 +303,10 @@ def _named_source(
             )
         spec.section.faulty = True
         return None
-    if named.of == "output":
+    of = named.of
+    if of == "any":
+        of = "output" if item.parameter in state.schema.outputs else "input"
+    if of == "output":
         offered, wanted = list(state.schema.outputs), item.parameter
     else:
         offered = [name for name in state.sources if state.provides(name)]
@@ -302,7 +315,7 @@ def _named_source(
         wrong(
             at,
             path,
-            f"the task {state.name!r} has no {named.of} {wanted!r}",
+            f"the task {state.name!r} has no {of} {wanted!r}",
             f"one of {listed(offered)}",
             nearest(wanted, offered),
         )
@@ -310,4 +323,6 @@ def _named_source(
     names = {"inputs": list(state.sources), "outputs": state.schema.outputs}
     where = read_rules(named.where, (*path, "where"), names, spec.section)
     place = Place(named.where.at, (*path, "where")) if named.where is not None else None
-    return Origin(named.of, state.index, wanted, named.iterations, where, place)
+    if named.part:
+        place = named.place
+    return Origin(of, state.index, wanted, named.iterations, where, place, part=named.part)

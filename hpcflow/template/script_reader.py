@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpcflow.model.schema import Script
+from hpcflow.model.schema import PYTHON_SCRIPT, Script
 from hpcflow.template.environments import PYTHON_ENV
 from hpcflow.template.nodes import Node, broken, child, entries, value_of
 from hpcflow.template.problems import listed, nearest
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from hpcflow.template.scripts import Binding
 
 REST = "*"
-PYTHON_SCRIPT = "python_script"
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,11 @@ class TaskReader:
         if task is not None:
             task = replace(task, max_iterations=iterations_of(self._loops, task.index))
         state.task = task
+        self._context.imports += [
+            imported.record(task.index, name, rows)
+            for one in sets
+            for name, imported, rows in one.imports
+        ]
         runs, parameters = self._bases
         self._bases = (runs + task.num_runs, parameters + parameter_count(task))
         if not self._uses[state.index].broken:

@@ -18,6 +18,7 @@ from hpcflow.errors import (
     StorageError,
     SubmissionError,
 )
+from hpcflow.persist.submissions import home_of_local_jobs
 from hpcflow.submit.context import NodeSettings
 from jobstores.errors import (
     AlreadyExistsError,
@@ -65,7 +66,9 @@ class OpenWorkflow:
     def scheduler(self, name: str, submission: int) -> Scheduler:
         """The adapter of a scheduler, for one submission of this workflow."""
         if name == "local":
-            state_dir = f"{self._folder(submission)}/submissions/{submission}/local"
+            info = self.store.base().info
+            first = home_of_local_jobs(info, submission, self.root)
+            state_dir = f"{self._folder(submission)}/submissions/{first}/local"
             return load("local", state_dir=state_dir, cores=self.config.local_cores)
         try:
             return load(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from hpcflow.template.problems import Problem
 from hpcflow.template.urls import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hpcflow.model.workflow import Workflow
     from hpcflow.template.imports import OtherWorkflow
@@ -31,6 +32,20 @@ def read_template(path: str | Path, variables: Mapping[str, str]) -> Workflow:
     if examined.workflow is None:
         raise TemplateError(examined.problems)
     return replace(examined.workflow, seeds=examined.seeds)
+
+
+def adder(path: str | Path, variables: Mapping[str, str]) -> Callable[[Workflow], Workflow]:
+    """What reads a template file's tasks onto a workflow; raises as `read_template`."""
+    return partial(_read_onto, path, variables)
+
+
+def _read_onto(
+    path: str | Path, variables: Mapping[str, str], workflow: Workflow
+) -> Workflow:
+    examined = _examine(path, variables, workflow)
+    if examined.workflow is None:
+        raise TemplateError(examined.problems)
+    return examined.workflow
 
 
 def check(path: str | Path, variables: Mapping[str, str]) -> list[Problem]:
@@ -51,12 +66,15 @@ def _open_other(place: str) -> OtherWorkflow:
     return open_other(place)
 
 
-def _examine(path: str | Path, variables: Mapping[str, str]) -> Examined:
+def _examine(
+    path: str | Path, variables: Mapping[str, str], onto: Workflow | None = None
+) -> Examined:
     options = Options(
         environments=own_environments(),
         check_command=check_command,
         packages=installed_packages,
         open_workflow=_open_other,
+        onto=onto,
     )
     place = path if isinstance(path, str) and is_url(path) else Path(path)
     examined = examine(place, variables=variables, options=options)

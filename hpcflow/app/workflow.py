@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hpcflow.report.data import Failure, WorkflowStatus
     from hpcflow.results.table import Table
     from hpcflow.submit.context import SubmitContext
+    from hpcflow.submit.grow import GrowthReport
     from hpcflow.submit.submit import SubmitReport
     from jobstores.fold import FoldReport
 
@@ -108,6 +109,29 @@ class Workflow:
         """Its name."""
         name: str = self._opened.store.base().info["name"]
         return name
+
+    def add(
+        self, template: str | Path, *, variables: Mapping[str, str] | None = None
+    ) -> GrowthReport:
+        """Add the tasks of a template behind those that there are; submit nothing.
+
+        Inputs without values come from the workflow's tasks, as if all stood in one
+        template. The workflow may have run, or be running.
+
+        Args:
+            template: a YAML or JSON file, or the URL of one.
+            variables: values for the template's `<<var:...>>`.
+
+        Raises:
+            InvalidTemplateError: with all of the template's problems.
+            BusyWorkflowError: another command is changing the workflow.
+        """
+        from hpcflow.app.templates import adder
+        from hpcflow.submit.grow import grow_workflow
+
+        self._writable("added to")
+        with _translated():
+            return grow_workflow(self._opened.store, adder(template, variables or {}))
 
     def submit(self, *, scheduler: str | None = None) -> SubmitReport:
         """Submit what is not submitted yet; return at once.

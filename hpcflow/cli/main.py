@@ -22,6 +22,7 @@ COMMANDS = {
     "check": ("check", "Find every problem of a template."),
     "graph": ("graph", "Draw the tasks and what goes from one to another."),
     "make": ("make", "Make a workflow of a template."),
+    "add": ("add", "Add the tasks of another template to a workflow."),
     "submit": ("submit", "Submit a workflow's jobs."),
     "go": ("go", "Make a workflow and submit it."),
     "show": ("show", "Show where a workflow is, and what failed."),

@@ -25,18 +25,20 @@ from hpcflow.compile.plan import (
     Step,
 )
 from hpcflow.compile.sources import Made, made_sources
+from hpcflow.model.resources import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from hpcflow.compile.earlier import EarlierJob
     from hpcflow.model.loops import Feedback, Loop
-    from hpcflow.model.resources import Resources
     from hpcflow.model.workflow import Indices, Task, Workflow
 
 __all__ = ["CompileOptions", "check_loops", "compile_jobs"]
 
+_EARLIER = -1  # the iteration of jobs of earlier submissions: nothing joins them
 MAX_UNROLLED_JOBS = 200  # of one nest of loops whose iterations are jobs of their own
 
 
@@ -92,20 +94,31 @@ def _places_of(places: _Places, made: Made) -> list[_Place]:
 
 
 def compile_jobs(
-    workflow: Workflow, *, submission: int, workflow_id: str, options: CompileOptions
+    workflow: Workflow,
+    *,
+    submission: int,
+    workflow_id: str,
+    options: CompileOptions,
+    first_task: int = 0,
+    earlier: Sequence[EarlierJob] = (),
 ) -> tuple[JobPlan, ...]:
     """Plan the jobs that execute all runs of a workflow, in an order to submit them in.
+
+    first_task: those of this task and the ones after it. earlier: the jobs of earlier
+        submissions that execute what these take from the tasks before.
 
     Raises:
         CompileError: an input has no source, or a loop can't become jobs.
     """
-    jobs, places = _group(workflow)
-    packed = [_pack(job, options) for job in jobs]
+    jobs, places = _group(workflow, first_task, earlier)
+    num_earlier = len(earlier)
+    packed = [_pack_of(one) for one in earlier]
+    packed += [_pack(job, options) for job in jobs[num_earlier:]]
     digits = "".join(c for c in workflow_id.lower() if c in "0123456789abcdef")
     plans = []
-    for index, (job, (scheduler, num_items, order)) in enumerate(
-        zip(jobs, packed, strict=True)
-    ):
+    for index, job in enumerate(jobs[num_earlier:]):
+        scheduler, num_items, order = packed[num_earlier + index]
+        dependencies = _dependencies(workflow, jobs, places, packed, num_earlier + index)
         plans.append(
             JobPlan(
                 index=index,
@@ -120,13 +133,18 @@ def compile_jobs(
                 num_items=num_items,
                 concurrency=count_slots(job.num_rows, num_items, job.resources),
                 resources=job.resources,
-                dependencies=_dependencies(workflow, jobs, places, packed, index),
+                dependencies=tuple(
+                    JobDependency(d.job - num_earlier, d.elementwise)
+                    for d in dependencies
+                    if d.job >= num_earlier
+                ),
                 silence_s=options.silence_s,
                 log_level=options.log_level,
                 loops=planned_loops(workflow, job.steps) if job.iteration is None else (),
                 turns=_turns(workflow, job),
                 iteration=job.iteration,
                 guards=job.guards,
+                earlier=tuple(earlier[d.job] for d in dependencies if d.job < num_earlier),
             )
         )
     return tuple(plans)
@@ -159,6 +177,10 @@ def _pack(job: _Job, options: CompileOptions) -> _Packed:
     return scheduler, num_items, interleave(job.num_rows, num_items)
 
 
+def _pack_of(job: EarlierJob) -> _Packed:
+    return "", job.num_items, np.arange(job.num_rows, dtype=np.int64)
+
+
 def _frozen(array: Indices) -> Indices:
     array.flags.writeable = False
     return array
@@ -167,10 +189,14 @@ def _frozen(array: Indices) -> Indices:
 # -- runs -> jobs
 
 
-def _group(workflow: Workflow) -> tuple[list[_Job], _Places]:
-    jobs: list[_Job] = []
+def _group(
+    workflow: Workflow, first_task: int = 0, earlier: Sequence[EarlierJob] = ()
+) -> tuple[list[_Job], _Places]:
+    """The jobs, those of earlier submissions first, and where each run is."""
+    jobs = [_Job(Resources(), [], {}, set(), 0, _EARLIER) for _ in earlier]
     places: _Places = {}
-    task = 0
+    _place_earlier(workflow, places, earlier)
+    task = first_task
     while task < len(workflow.tasks):
         around = [loop for loop in workflow.loops if loop.first == task]
         last = max((loop.last for loop in around), default=task)
@@ -200,6 +226,20 @@ def _make_places(places: _Places, tasks: Sequence[Task], *, unrolled: bool = Fal
                 )
                 for _ in range(task.max_iterations if unrolled else 1)
             ]
+
+
+def _place_earlier(
+    workflow: Workflow, places: _Places, earlier: Sequence[EarlierJob]
+) -> None:
+    """Note which earlier job executes what; its natural order is that of its rows."""
+    unrolled = {t: job.iteration is not None for job in earlier for t in job.rows}
+    for task, apart in unrolled.items():
+        _make_places(places, [workflow.tasks[task]], unrolled=apart)
+    for index, job in enumerate(earlier):
+        for task, action in job.steps:
+            place = places[task, action][job.iteration or 0]
+            place.job[job.rows[task]] = index
+            place.row[job.rows[task]] = np.arange(job.num_rows)
 
 
 def _copied(job: _Job) -> _Job:
@@ -396,7 +436,12 @@ def _dependencies(
     index: int,
 ) -> tuple[JobDependency, ...]:
     job = jobs[index]
-    aligned = {other for other in job.upstream if 1 < packed[index][1] == packed[other][1]}
+    # Items of earlier jobs may be forgotten by now, so these are awaited as a whole.
+    aligned = {
+        other
+        for other in job.upstream
+        if 1 < packed[index][1] == packed[other][1] and jobs[other].iteration != _EARLIER
+    }
     items = {other: _item_of_natural_rows(packed[other]) for other in {index, *aligned}}
     for step in job.steps if aligned else ():
         elements = job.rows[step.task]

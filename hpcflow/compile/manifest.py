@@ -68,8 +68,8 @@ def job_json(
         if plan.rows_per_item * plan.runs_per_row > 1
         else None,
         "upstream": [
-            {"submission": plan.submission, "job": d.job, "items": plans[d.job].num_items}
-            for d in plan.dependencies
+            {"submission": job.submission, "job": job.index, "items": job.num_items}
+            for job in plan.upstream(plans)
         ],
         "steps": [
             _step(workflow, plan, step, commands[step], rows, files)

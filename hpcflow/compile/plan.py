@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hpcflow.errors import InvalidTemplateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from hpcflow.compile.earlier import EarlierJob
     from hpcflow.model.resources import Resources
     from hpcflow.model.workflow import Indices
 
@@ -108,6 +109,7 @@ class JobPlan:
     turns: how many times each step is executed in a row, at most; by step.
     iteration: the only one of its task that the job executes; None where it is all.
     guards: what decides whether it does.
+    earlier: jobs of earlier submissions whose values it reads.
     """
 
     index: int
@@ -127,6 +129,11 @@ class JobPlan:
     turns: tuple[int, ...] = ()
     iteration: int | None = None
     guards: tuple[Guard, ...] = ()
+    earlier: tuple[EarlierJob, ...] = ()
+
+    def upstream(self, plans: Sequence[JobPlan]) -> list[JobPlan | EarlierJob]:
+        """The jobs that it depends on. plans: all of its submission."""
+        return [*(plans[d.job] for d in self.dependencies), *self.earlier]
 
     @property
     def num_rows(self) -> int:

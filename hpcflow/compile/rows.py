@@ -34,6 +34,7 @@ from jobstores import values
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from hpcflow.compile.earlier import EarlierJob
     from hpcflow.compile.plan import JobPlan
     from hpcflow.compile.sources import Source
     from hpcflow.model.schema import Action
@@ -514,9 +515,9 @@ class RowBuilder:
 
     def _candidates(self, source: Made, elements: Indices) -> Column:
         """By element, ranges of runs of which the first that was executed counts."""
+        others: list[JobPlan | EarlierJob] = [*self._plans, *self._plan.earlier]
         unrolled = any(
-            other.iteration is not None and source.task in other.rows
-            for other in self._plans
+            other.iteration is not None and source.task in other.rows for other in others
         )
         latest_first = source.iterations[::-1]
         if unrolled:
@@ -534,8 +535,7 @@ class RowBuilder:
             return known
         size = self._workflow.tasks[task].num_elements
         jobs, items = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
-        for number, dependency in enumerate(self._plan.dependencies):
-            other = self._plans[dependency.job]
+        for number, other in enumerate(self._plan.upstream(self._plans)):
             if other.iteration in (None, iteration) and any(
                 (s.task, s.action) == (task, action) for s in other.steps
             ):

@@ -144,6 +144,22 @@ class ElementSet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Offers:
+    """What tasks that come after a task must know of it, beside what it is.
+
+    origins: by input and element set, the kinds of its sources: "local", "default",
+        "import", "output" or "input".
+    groups: by name, the number of each element's group (num_elements,); -1: in none.
+    labels: by the name of an input, "p[label]", the output that goes to it, and rules for
+        the elements whose output does.
+    """
+
+    origins: dict[str, tuple[tuple[str, ...], ...]]
+    groups: dict[str, Indices] = field(default_factory=dict)
+    labels: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """One use of a schema.
 
@@ -156,6 +172,7 @@ class Task:
     parts: by input name, what is put into its values, in this order.
     repeat: of each element (num_elements,), which of its repeats it is; -1: not repeated.
     seeds: of each action's run of each element (num_actions, num_elements); -1: none.
+    offers: None in workflows made before these were kept.
     """
 
     index: int
@@ -171,6 +188,7 @@ class Task:
     parts: dict[str, tuple[Part, ...]] = field(default_factory=dict)
     repeat: Indices | None = None
     seeds: Indices | None = None
+    offers: Offers | None = None
 
     @property
     def num_actions(self) -> int:
@@ -181,6 +199,12 @@ class Task:
     def num_runs(self) -> int:
         """The size of the task's range of run ids."""
         return self.num_elements * self.max_iterations * self.num_actions
+
+    @property
+    def num_parameters(self) -> int:
+        """The size of the task's range of parameter ids."""
+        per_iteration = len(self.schema.inputs) + len(self.schema.outputs)
+        return self.num_elements * self.max_iterations * per_iteration
 
     def run_id(self, element: int, action: int, iteration: int = 0) -> int:
         """The id of one run."""
@@ -215,6 +239,19 @@ class Import:
     elements: Indices
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A template whose tasks were added to the workflow, from `first_task` on.
+
+    seeds: as those of a workflow.
+    """
+
+    first_task: int
+    template_source: str
+    template_path: str
+    seeds: dict[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Workflow:
     """A checked and expanded template.
@@ -233,3 +270,4 @@ class Workflow:
     seeds: dict[str, int] = field(default_factory=dict)
     loops: tuple[Loop, ...] = ()
     imports: tuple[Import, ...] = ()
+    additions: tuple[Addition, ...] = ()

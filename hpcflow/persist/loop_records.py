@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 
 def loops_to_json(
-    loops: Sequence[Loop], tables: dict[str, dict[str, tuple[str, Any]]]
+    loops: Sequence[Loop],
+    tables: dict[str, dict[str, tuple[str, Any]]],
+    first: int = 0,
 ) -> list[dict[str, Any]]:
-    """The loops' documents; their columns are put into `tables`."""
+    """The loops' documents; their columns are put into `tables`.
+
+    first: the index of the first of them in the workflow.
+    """
     documents = []
-    for number, loop in enumerate(loops):
+    for number, loop in enumerate(loops, first):
         feedback = []
         for place, one in enumerate(loop.feedback):
             prefix = f"loops/{number}/{place}"

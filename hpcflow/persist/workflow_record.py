@@ -10,10 +10,14 @@
   origin K below `from_K/`; `part_K_values`, `part_K_index` and `part_K_offsets` of what is
   put into the input's values; `repeats/T/index` and `repeats/T/seeds_A`; per action A
   with more than one set of resources, `resources/T/A/index`; per value taken from another
-  workflow, `imports/K/elements`, of that one's task. They are of different lengths, hence
-  tables of their own.
+  workflow, `imports/K/elements`, of that one's task; per group of its elements that later
+  tasks may take, `groups/T/K/numbers`. They are of different lengths, hence tables of
+  their own.
 * loops: in `info` their names, ranges of tasks and numbers of iterations, in `model`
   the rest (see `loop_records`).
+
+A workflow that grows gets more of the same: what is there stays as it is, only `info`
+and `model` are written anew, with what they had and the new tasks behind it.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpcflow.model.workflow import (
+    Addition,
     ElementSet,
     FromSeveral,
     FromTask,
@@ -33,6 +38,7 @@ from hpcflow.model.workflow import (
     Import,
     Indices,
     InputColumn,
+    Offers,
     Part,
     ResourceColumn,
     Task,
@@ -51,12 +57,13 @@ from hpcflow.persist.loop_records import loops_from_json, loops_to_json
 from jobstores.workflow_store import IdRange, WorkflowStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hpcflow.model.loops import Loop
     from jobstores.generations import Base
 
 FORMAT = 1
+_FILE = "file_"
 
 _IMPORT_FIELDS = ("task", "input", "workflow", "workflow_id", "other_task", "name")
 
@@ -65,7 +72,7 @@ Tables = dict[str, dict[str, tuple[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRecord:
-    """What `WorkflowStore.create` takes."""
+    """What `WorkflowStore.create` takes, or `commit` for a workflow that grows."""
 
     info: dict[str, Any]
     documents: dict[str, bytes]
@@ -78,7 +85,7 @@ def encode_workflow(
 ) -> WorkflowRecord:
     """Lay a new workflow out for its store. `created` is UTC, ISO 8601."""
     tables: Tables = {}
-    files: dict[str, bytes] = {}
+    files = _Files()
     task_documents = [_encode_task(task, tables, files) for task in workflow.tasks]
     model = {
         "format": FORMAT,
@@ -103,20 +110,95 @@ def encode_workflow(
         "submissions": [],
     }
     if workflow.loops:
-        info["loops"] = [[o.name, o.first, o.last, o.iterations] for o in workflow.loops]
-    ranges = tuple(
+        info["loops"] = _loops_info(workflow)
+    documents = {"model": json.dumps(model).encode(), **files.documents}
+    return WorkflowRecord(info, documents, tables, _ranges(workflow.tasks))
+
+
+def encode_growth(
+    workflow: Workflow, info: dict[str, Any], model: dict[str, Any], files: int
+) -> WorkflowRecord:
+    """Lay out what a workflow has grown by.
+
+    workflow: with its new tasks, loops and imports behind those it had. info, model: as
+    they were. files: how many documents of given files there are.
+    """
+    tables: Tables = {}
+    given = _Files(files)
+    new = workflow.tasks[len(info["tasks"]) :]
+    task_documents = [_encode_task(task, tables, given) for task in new]
+    environments = workflow.environments.values()
+    model = {
+        **model,
+        "environments": [environment_to_json(e) for e in environments],
+        "tasks": [*model["tasks"], *task_documents],
+        "additions": [_addition_to_json(one) for one in workflow.additions],
+    }
+    info = {**info, "tasks": [*info["tasks"], *map(_task_info, new)]}
+    imports = _encode_imports(workflow, tables, len(model.get("imports", ())))
+    if imports:
+        model["imports"] = [*model.get("imports", ()), *imports]
+    first_loop = len(model.get("loops", ()))
+    loops = loops_to_json(workflow.loops[first_loop:], tables, first_loop)
+    if loops:
+        model["loops"] = [*model.get("loops", ()), *loops]
+        info["loops"] = _loops_info(workflow)
+    documents = {"model": json.dumps(model).encode(), **given.documents}
+    return WorkflowRecord(info, documents, tables, _ranges(new))
+
+
+def count_files(documents: Iterable[str]) -> int:
+    """How many of a store's documents are files that the user gave."""
+    return sum(name.startswith(_FILE) for name in documents)
+
+
+def _ranges(tasks: Iterable[Task]) -> tuple[IdRange, ...]:
+    return tuple(
         IdRange(str(task.index), task.run_base, task.num_runs, _outputs(task))
-        for task in workflow.tasks
-    )
-    return WorkflowRecord(
-        info, {"model": json.dumps(model).encode(), **files}, tables, ranges
+        for task in tasks
     )
 
 
-def _encode_imports(workflow: Workflow, tables: Tables) -> list[dict[str, Any]]:
+def _loops_info(workflow: Workflow) -> list[list[Any]]:
+    return [[o.name, o.first, o.last, o.iterations] for o in workflow.loops]
+
+
+def _addition_to_json(one: Addition) -> dict[str, Any]:
+    return {
+        "first_task": one.first_task,
+        "template_path": one.template_path,
+        "template_source": one.template_source,
+        "seeds": one.seeds,
+    }
+
+
+class _Files:
+    """The files that the user gave, as documents, each content once.
+
+    known: how many there are in the store already.
+    """
+
+    def __init__(self, known: int = 0) -> None:
+        self._known = known
+        self._names: dict[bytes, str] = {}
+
+    def add(self, content: bytes) -> str:
+        """The name of a content's document."""
+        number = self._known + len(self._names)
+        return self._names.setdefault(content, f"{_FILE}{number}")
+
+    @property
+    def documents(self) -> dict[str, bytes]:
+        """The documents, by name."""
+        return {name: content for content, name in self._names.items()}
+
+
+def _encode_imports(
+    workflow: Workflow, tables: Tables, first: int = 0
+) -> list[dict[str, Any]]:
     """Where imported values come from; the elements they were of become a column."""
     documents = []
-    for number, one in enumerate(workflow.imports):
+    for number, one in enumerate(workflow.imports[first:], first):
         tables[f"imports/{number}/elements"] = {"elements": ("int", one.elements)}
         documents.append({name: getattr(one, name) for name in _IMPORT_FIELDS})
     return documents
@@ -139,24 +221,21 @@ def _task_info(task: Task) -> dict[str, Any]:
     }
 
 
-def _encode_set(one: ElementSet, documents: dict[str, bytes]) -> list[Any]:
-    """An element set; the files that it gives become documents, each content once."""
+def _encode_set(one: ElementSet, given: _Files) -> list[Any]:
+    """An element set; the files that it gives become documents."""
     described: list[Any] = [one.first, one.count, list(one.groups)]
     files = []
-    names = {content: name for name, content in documents.items()}
     for file in one.files:
         document: dict[str, Any] = {"label": file.label, "name": file.name}
         if file.content is None:
             document["path"] = file.path
         else:
-            name = names.setdefault(file.content, f"file_{len(names)}")
-            documents[name] = file.content
-            document["document"] = name
+            document["document"] = given.add(file.content)
         files.append(document)
     return [*described, files] if files else described
 
 
-def _encode_task(task: Task, tables: Tables, documents: dict[str, bytes]) -> dict[str, Any]:
+def _encode_task(task: Task, tables: Tables, files: _Files) -> dict[str, Any]:
     inputs = []
     for position, (name, column) in enumerate(task.inputs.items()):
         document, columns = _encode_input(column)
@@ -183,8 +262,25 @@ def _encode_task(task: Task, tables: Tables, documents: dict[str, bytes]) -> dic
         "schema": schema_to_json(task.schema),
         "inputs": inputs,
         "resources": resources,
-        "element_sets": [_encode_set(one, documents) for one in task.element_sets],
+        "element_sets": [_encode_set(one, files) for one in task.element_sets],
+        **_encode_offers(task, tables),
     }
+
+
+def _encode_offers(task: Task, tables: Tables) -> dict[str, Any]:
+    offers = task.offers
+    if offers is None:
+        return {}
+    for number, numbers in enumerate(offers.groups.values()):
+        tables[f"groups/{task.index}/{number}/numbers"] = {"numbers": ("int", numbers)}
+    document: dict[str, Any] = {
+        "origins": offers.origins,
+        "groups": list(offers.groups),
+        "labels": {
+            name: [output, list(rules)] for name, (output, rules) in offers.labels.items()
+        },
+    }
+    return {key: value for key, value in document.items() if value or key == "origins"}
 
 
 def _encode_part(part: Part, prefix: str, tables: Tables) -> dict[str, Any]:
@@ -250,6 +346,7 @@ class WorkflowReader:
             seeds=self.model["seeds"],
             loops=self.loops(),
             imports=self.imports(),
+            additions=tuple(Addition(**one) for one in self.model.get("additions", ())),
         )
 
     def loops(self) -> tuple[Loop, ...]:
@@ -293,6 +390,26 @@ class WorkflowReader:
             },
             repeat=self._repeats(index),
             seeds=self._seeds(index, info["actions"]),
+            offers=self._offers(index),
+        )
+
+    def _offers(self, task: int) -> Offers | None:
+        document = self.model["tasks"][task]
+        if "origins" not in document:
+            return None
+        return Offers(
+            {
+                name: tuple(tuple(kinds) for kinds in sets)
+                for name, sets in document["origins"].items()
+            },
+            {
+                name: self._column(f"groups/{task}/{number}", "numbers")
+                for number, name in enumerate(document.get("groups", ()))
+            },
+            {
+                name: (output, tuple(rules))
+                for name, (output, rules) in document.get("labels", {}).items()
+            },
         )
 
     def parts(self, task: int, position: int) -> tuple[Part, ...]:

@@ -28,7 +28,7 @@ class Phase(Enum):
     ACTIVE = "active"  # jobs wait or run
     DONE = "done"  # every run succeeded, or was skipped by a rule or by its own script
     ENDED = "ended"  # nothing goes on, and not every run succeeded
-    STOPPED = "stopped"  # a submission was cut off: `submit` goes on
+    STOPPED = "stopped"  # a submission was cut off, or tasks were added: `submit` goes on
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections import Counter
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from hpcflow.persist.submissions import submitted_tasks
 from hpcflow.report.data import (
     Failure,
     JobStatus,
@@ -85,7 +86,7 @@ def read_status(
         id=view.base.info["id"],
         path=path,
         created=view.base.info["created"],
-        phase=_phase(count, jobs),
+        phase=_phase(count, jobs, view.base.info),
         tasks=count.tasks(),
         jobs=tuple(_job_status(job) for job in jobs),
         failures=tuple(sorted(failures, key=lambda f: f.run)[:max_failures]),
@@ -298,13 +299,13 @@ class _Count:
         )
 
 
-def _phase(count: _Count, jobs: list[JobView]) -> Phase:
+def _phase(count: _Count, jobs: list[JobView], info: dict[str, Any]) -> Phase:
     total = sum(count.counts, Counter())
     if not jobs:
         return Phase.MADE
     if total[RunState.SUBMITTED] or total[RunState.RUNNING]:
         return Phase.ACTIVE
-    if any(job.id is None for job in jobs):
+    if any(job.id is None for job in jobs) or submitted_tasks(info) < len(info["tasks"]):
         return Phase.STOPPED
     # A skipped run without a failed one is no fault: a rule, or its own script, said so.
     # An aborted one has ended as its user wanted.

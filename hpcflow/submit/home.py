@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hpcflow.errors import SubmissionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def check_home(submission: Mapping[str, Any], root: str) -> None:
@@ -37,6 +37,12 @@ def check_home(submission: Mapping[str, Any], root: str) -> None:
         "Nothing was submitted or cancelled. If this is a copy, do it where the original "
         f"is; if it was moved, move it back, or make a link: ln -s {root} {home}"
     )
+
+
+def recorded_root(submissions: Iterable[Mapping[str, Any]], root: str) -> str:
+    """The path by which earlier submissions know this place; `root` where none does."""
+    homes = (record.get("path") for record in submissions)
+    return next((home for home in homes if home and _is_same_place(home, root)), root)
 
 
 def _is_same_place(home: str, root: str) -> bool:

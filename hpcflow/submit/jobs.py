@@ -55,6 +55,11 @@ def job_record(plan: JobPlan) -> dict[str, Any]:
         "steps": [[step.task, step.action] for step in plan.steps],
         **({"turns": list(plan.turns)} if plan.turns else {}),
         "depends": [[d.job, d.elementwise] for d in plan.dependencies],
+        **(
+            {"after": [[job.submission, job.index] for job in plan.earlier]}
+            if plan.earlier
+            else {}
+        ),
         "resources": job_resources(plan),
     }
 

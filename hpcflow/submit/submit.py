@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from hpcflow.compile.grouping import CompileOptions, compile_jobs
 from hpcflow.errors import StorageError, SubmissionError
 from hpcflow.persist.journal import JournalState, JournalWriter, journal_key, read_journal
+from hpcflow.persist.submissions import submitted_tasks
 from hpcflow.persist.workflow_record import WorkflowReader
-from hpcflow.submit.home import check_home
+from hpcflow.submit.earlier import earlier_jobs, live_jobs
+from hpcflow.submit.home import check_home, recorded_root
 from hpcflow.submit.jobs import (
     job_record,
     render_directory,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from hpcflow.compile.plan import JobPlan
     from hpcflow.model.workflow import Workflow
     from hpcflow.submit.context import SubmitContext
+    from hpcflow.submit.reconcile import JobView
     from jobstores.generations import Base
     from jobstores.lease import Lease
     from jobstores.workflow_store import WorkflowStore
@@ -45,7 +48,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SubmitReport:
-    """What `submit` did: jobs submitted now, in all, and runs they hold."""
+    """What `submit` did: jobs submitted now, in all of the submission, and its runs.
+
+    Where it went on with an earlier submission first, that one's count too.
+    """
 
     submission: int
     submitted: tuple[int, ...]
@@ -68,18 +74,28 @@ def submit_workflow(store: WorkflowStore, context: SubmitContext) -> SubmitRepor
         )
     with store.lease() as lease:
         base = store.base()
-        if not base.info["submissions"]:
+        done: list[int] = []
+        records: list[dict[str, Any]] = []
+        # What was cut off comes first: new jobs may need to wait for it.
+        for submission, record in enumerate(base.info["submissions"]):
+            submitted = _submit_jobs(store, lease, context, submission, record)
+            if submitted:
+                done += submitted
+                records += record["jobs"]
+        if submitted_tasks(base.info) < len(base.info["tasks"]):
             base = _plan(store, lease, base, context)
-        submission = len(base.info["submissions"]) - 1
-        record = base.info["submissions"][submission]
-        records = record["jobs"]
-        done = _submit_jobs(store, lease, context, submission, record)
+            submission = len(base.info["submissions"]) - 1
+            record = base.info["submissions"][submission]
+            records += record["jobs"]
+            done += _submit_jobs(store, lease, context, submission, record)
+    submission = len(base.info["submissions"]) - 1
+    records = records or base.info["submissions"][submission]["jobs"]
     runs = sum(r["rows"] * sum(r.get("turns", (1,) * len(r["steps"]))) for r in records)
     return SubmitReport(submission, tuple(done), len(records), runs)
 
 
 def _plan(store: WorkflowStore, lease: Lease, base: Base, context: SubmitContext) -> Base:
-    """Compile the whole workflow, write its job directories, commit the submission."""
+    """Compile what is new, write its job directories, commit the submission."""
     submission = len(base.info["submissions"])
     limits = _site_limits(context, submission)
     workflow, compiled = _compile(store, base, context, submission, limits)
@@ -136,13 +152,19 @@ def _compile(
     limits: Callable[[str], int | None] = lambda _: None,
 ) -> tuple[Workflow, tuple[JobPlan, ...]]:
     workflow = WorkflowReader(store, base).workflow()
+    first = submitted_tasks(base.info)
     options = CompileOptions(
         default_scheduler=context.default_scheduler,
         local_cores=context.local_cores,
         max_array_items=limits,
     )
     plans = compile_jobs(
-        workflow, submission=submission, workflow_id=base.info["id"], options=options
+        workflow,
+        submission=submission,
+        workflow_id=base.info["id"],
+        options=options,
+        first_task=first,
+        earlier=earlier_jobs(context.root, base.info, workflow, first),
     )
     return workflow, plans
 
@@ -177,7 +199,8 @@ def _with_submission(
     info: dict[str, Any], root: str, records: list[dict[str, Any]]
 ) -> dict[str, Any]:
     at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    added = {"at": at, "path": root, "jobs": records}
+    path = recorded_root(info["submissions"], root)
+    added = {"at": at, "path": path, "tasks": len(info["tasks"]), "jobs": records}
     return {**info, "submissions": [*info["submissions"], added]}
 
 
@@ -201,6 +224,7 @@ def _submit_jobs(
         return []
     check_home(submission_record, context.root)
     schedulers = _load_all(context, submission, missing)
+    live = live_jobs(store, context, _awaited(missing))
     done = []
     with JournalWriter(store.port, submission) as writer:
         look_up_unanswered(
@@ -212,9 +236,15 @@ def _submit_jobs(
             _check_never_ran(store, submission, record["index"])
             lease.check()
             _prepare_log_directory(context.root, submission, record["index"])
-            _submit_one(context, submission, record, journal, schedulers, writer)
+            after = [live[key] for key in _awaited([record]) if key in live]
+            _submit_one(context, submission, record, after, journal, schedulers, writer)
             done.append(record["index"])
     return done
+
+
+def _awaited(records: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """The jobs of earlier submissions that some jobs read, each with its submission."""
+    return [(s, job) for record in records for s, job in record.get("after", ())]
 
 
 def _check_never_ran(store: WorkflowStore, submission: int, job: int) -> None:
@@ -236,11 +266,20 @@ def _submit_one(
     context: SubmitContext,
     submission: int,
     record: dict[str, Any],
+    after: list[JobView],
     journal: JournalState,
     schedulers: Mapping[str, Scheduler],
     writer: JournalWriter,
 ) -> None:
+    """Hand a job over. after: jobs of earlier submissions that it waits for."""
     index, name = record["index"], record["scheduler"]
+    for job in after:
+        if job.record["scheduler"] != name:
+            raise SubmissionError(
+                f"job {index} ({record['name']}) of {name} needs values of job "
+                f"{job.record['index']} of submission {job.submission}, which has not "
+                f"ended on {job.record['scheduler']}: run `hpcflow submit` when it has."
+            )
     dependencies = [
         Dependency(
             journal.ids[job],
@@ -248,6 +287,7 @@ def _submit_one(
         )
         for job, elementwise in record["depends"]
     ]
+    dependencies += [Dependency(job.id) for job in after if job.id is not None]
     writer.add("intent", job=index, name=record["name"])
     try:
         job_id = schedulers[name].submit(

@@ -96,12 +96,6 @@ def _join_resources(sets: list[ExpandedSet], action: int) -> ResourceColumn:
     return ResourceColumn(tuple(table), np.concatenate(parts))
 
 
-def parameter_count(task: Task) -> int:
-    """The size of a task's range of parameter ids."""
-    per_iteration = len(task.schema.inputs) + len(task.schema.outputs)
-    return task.num_elements * task.max_iterations * per_iteration
-
-
 def check_uses(task: Task, place: Place, context: Context) -> None:
     """What a task's actions use is there with the resources of all its elements.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hpcflow.model.command_text import parse_command_text
 from hpcflow.model.workflow import Task, Workflow
-from hpcflow.template.context import Context
+from hpcflow.template.context import Context, Place
 from hpcflow.template.env_choice import read_template_environments
 from hpcflow.template.environments import (
     builtin_environments,
@@ -22,10 +22,11 @@ from hpcflow.template.environments import (
     text_lines,
 )
 from hpcflow.template.files import read_command_files
+from hpcflow.template.growth import Before, check_environments, grown
 from hpcflow.template.json_text import JsonSyntaxError, parse_json
 from hpcflow.template.language import TEMPLATE
 from hpcflow.template.meta_tasks import MetaTasks
-from hpcflow.template.nodes import Node, child, value_of
+from hpcflow.template.nodes import Node, child, key_at, value_of
 from hpcflow.template.packages import Late, PackageReader
 from hpcflow.template.parameters import read_parameters
 from hpcflow.template.problems import Problem, Problems, TemplateError
@@ -61,7 +62,8 @@ class Options:
     into bash, beside what the grammar of its forms says. packages: finds the folders of
     schema packages, by name; called when a template names what it does not define.
     has_module: whether this Python can import a package. open_workflow: opens another
-    workflow, whose values a template may import.
+    workflow, whose values a template may import. onto: a workflow that the template's
+    tasks are added to; what comes of it is that workflow with these tasks.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Options:
     packages: Callable[[], Mapping[str, str]] = dict
     has_module: Callable[[str], bool] = lambda name: find_spec(name) is not None
     open_workflow: Callable[[str], OtherWorkflow] | None = None
+    onto: Workflow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,19 +179,28 @@ def _build(
     schemas = read_schemas(
         child(components, "task_schemas"), ("template_components", "task_schemas"), context
     )
-    schemas = replace(schemas, by_name=Late(schemas.by_name, packages.schemas))
+    before = Before(options.onto)
+    by_name = {**before.schemas, **schemas.by_name}
+    schemas = replace(schemas, by_name=Late(by_name, packages.schemas))
     resources = read_layers(child(root, "resources"), ("resources",), context)
     if not value_of(root, "merge_resources", True):
         resources = {}
     context.template_environments = read_template_environments(root, context)
-    reader = TaskReader(schemas, resources, context)
+    reader = TaskReader(schemas, resources, context, before)
     metas = MetaTasks(
         child(root, "meta_tasks"), child(components, "meta_task_schemas"), context
     )
     tasks, loops = reader.read(child(root, "tasks"), child(root, "loops"), metas)
+    if options.onto is not None and not problems.any_errors:
+        used = _used_environments(tasks[len(before.tasks) :], context)
+        place = Place(key_at(root, "tasks"), ("tasks",))
+        check_environments(options.onto.environments, used, place, context)
     if problems.any_errors:
         problems.add_others(packages.problems)
         return None, context.seeds
+    if options.onto is not None:
+        template = (source.original, file)
+        return grown(options.onto, tasks, loops, used, context, template), context.seeds
     stem = os.path.splitext(os.path.basename(file))[0] or "workflow"
     workflow = Workflow(
         value_of(root, "name", stem),

@@ -39,7 +39,8 @@ class TaskNames:
     """The tasks that a template's references to tasks mean.
 
     names: of all tasks. places: for each entry of the template's `tasks`, the tasks it
-    stands for; parts: the same for names that stand for several tasks.
+    stands for; parts: the same for names that stand for several tasks. first: the first
+    of the template's own tasks.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class TaskNames:
         names: Sequence[str],
         places: Sequence[range] | None = None,
         parts: dict[str, range] | None = None,
+        first: int = 0,
     ) -> None:
         self.names = list(names)
+        self.first = first
         self._places = places or [range(n, n + 1) for n in range(len(names))]
         self._parts = parts or {}
 
@@ -77,13 +80,18 @@ class TaskNames:
         )
 
 
-def read_loops(node: Node | None, tasks: TaskNames, context: Context) -> list[LoopRange]:
-    """The loops that are whole, one that holds another before it."""
+def read_loops(
+    node: Node | None, tasks: TaskNames, context: Context, others: Sequence[Loop] = ()
+) -> list[LoopRange]:
+    """The loops that are whole, one that holds another before it.
+
+    others: those that the workflow has already.
+    """
     found: list[LoopRange] = []
     for number, item in items(node):
         path: Path = ("loops", number)
-        name = str(value_of(item, "name", f"loop_{number}"))
-        if name in [other.name for other in found]:
+        name = str(value_of(item, "name", f"loop_{len(others) + number}"))
+        if name in (*(one.name for one in others), *(one.name for one in found)):
             message = f"there are two loops named {name!r}"
             context.problems.add(item.at, path, message)
         span = _span(item, path, tasks, context)
@@ -157,6 +165,16 @@ def _span(
                 expected="such as [0, 1, 2]",
             )
             return None
+    if spans[0].start < tasks.first:
+        context.problems.add(
+            listing.at,
+            (*path, "tasks"),
+            f"the task {tasks.names[spans[0].start]!r} is in the workflow already, and no "
+            "loop can be put around it",
+            expected=f"new tasks: {listed(tasks.names[tasks.first :])}, which are "
+            f"{tasks.first} to {len(tasks.names) - 1}",
+        )
+        return None
     return spans[0].start, spans[-1].stop - 1
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hpcflow.template.context import Place
 from hpcflow.template.element_sets import ElementSetSpec, read_element_set
 from hpcflow.template.expand import ExpandedSet, SetExpander
-from hpcflow.template.join import check_uses, join_sets, parameter_count
+from hpcflow.template.growth import Before, name_tasks, offers_of, state_of
+from hpcflow.template.join import check_uses, join_sets
 from hpcflow.template.labels import missing_labels, with_labels
 from hpcflow.template.language import ELEMENT_SET
 from hpcflow.template.loops import (
@@ -18,7 +19,7 @@ from hpcflow.template.loops import (
     iterations_of,
     read_loops,
 )
-from hpcflow.template.meta_tasks import MetaTasks, TaskEntry
+from hpcflow.template.meta_tasks import Expanded, MetaTasks, TaskEntry
 from hpcflow.template.nodes import Node, child, items, key_at
 from hpcflow.template.resolve import (
     TaskState,
@@ -38,15 +39,27 @@ if TYPE_CHECKING:
 
 
 class TaskReader:
-    """Reads, checks and expands all tasks."""
+    """Reads, checks and expands all tasks.
 
-    def __init__(self, schemas: Schemas, resources: Layers, context: Context) -> None:
+    before: those that stand before the template's own.
+    """
+
+    def __init__(
+        self,
+        schemas: Schemas,
+        resources: Layers,
+        context: Context,
+        before: Before | None = None,
+    ) -> None:
         self._schemas = schemas
         self._resources = resources
         self._context = context
+        self._before = before or Before()
         self._upstream = Upstream()
-        self._num_groups = 0
-        self._bases = (0, 0)  # of the next task's run and parameter ids
+        for task in self._before.tasks:
+            self._upstream.add(state_of(task))
+        self._num_groups = self._before.num_groups
+        self._bases = self._before.bases  # of the next task's run and parameter ids
         self._loops: list[LoopRange] = []
         self._uses: list[TaskSchemaUse] = []
 
@@ -56,9 +69,9 @@ class TaskReader:
         loops: Node | None = None,
         metas: MetaTasks | None = None,
     ) -> tuple[tuple[Task, ...], tuple[Loop, ...]]:
-        """The tasks that could be expanded, and the loops over them.
+        """The tasks that could be expanded, and the loops over the template's own.
 
-        All of them where there were no problems.
+        All of them where there were no problems, with those before the template's.
         """
         if node is None:
             return (), ()
@@ -71,26 +84,36 @@ class TaskReader:
         if metas is not None:
             metas.check(expanded, [use.schema for use in self._uses])
         names = self._unique_names(expanded.entries)
-        known = TaskNames(names, expanded.places, expanded.parts)
-        self._loops = read_loops(loops, known, self._context)
+        known = self._task_names(names, expanded)
+        self._loops = read_loops(loops, known, self._context, self._before.loops)
         for number, one in enumerate(expanded.entries):
             bad = one.node.bad
             state = None if bad else self._read_task(one, number, names[number])
             self._upstream.add(state)
+            if state is not None:
+                place = Place(one.node.at, one.path)
+                self._before.check_sources(state, place, self._context)
         states = self._upstream.states
         tasks = [s.task for s in states if s is not None and s.task is not None]
         return tuple(tasks), connect_loops(self._loops, states, known, self._context)
 
+    def _task_names(self, names: list[str], expanded: Expanded) -> TaskNames:
+        """The names by which loops find tasks; indices count from the first of all."""
+        first = len(self._before.tasks)
+        own = [range(span.start + first, span.stop + first) for span in expanded.places]
+        parts = {
+            name: range(span.start + first, span.stop + first)
+            for name, span in expanded.parts.items()
+        }
+        places = [*(range(n, n + 1) for n in range(first)), *own]
+        return TaskNames([*self._before.names, *names], places, parts, first)
+
     def _unique_names(self, entries: list[TaskEntry]) -> list[str]:
         """By task: its schema's name, with _1, _2, ... where that is used repeatedly."""
         schemas = [use.name for use in self._uses]
-        total, seen = Counter(schemas), Counter[str]()
-        names = []
-        for name in schemas:
-            seen[name] += 1
-            names.append(name if total[name] == 1 else f"{name}_{seen[name]}")
+        names = name_tasks(schemas, self._before)
         for number, name in enumerate(names):
-            if name and name in names[:number]:
+            if name and name in (*self._before.names, *names[:number]):
                 self._context.problems.add(
                     entries[number].node.at,
                     entries[number].path,
@@ -99,24 +122,26 @@ class TaskReader:
                 )
         return names
 
-    def _read_task(self, entry: TaskEntry, index: int, name: str) -> TaskState | None:
+    def _read_task(self, entry: TaskEntry, number: int, name: str) -> TaskState | None:
         node, path = entry.node, entry.path
-        schema = self._uses[index].schema
+        use = self._uses[number]
+        schema = use.schema
         sets = self._element_sets(node, path)
         if schema is None:
             for item, here in sets:
                 read_element_set(item, here, None, self._context)
             return None
+        self._before.check_schema(schema, Place(node.at, path), self._context)
         nodes = [item for item, _ in sets]
         schema = with_labels(schema, nodes, self._upstream.labelled)
-        for parameter in missing_labels(self._uses[index].schema, schema):
+        for parameter in missing_labels(use.schema, schema):
             self._context.problems.add(
                 node.at,
                 path,
                 f"{schema.name!r} takes {parameter!r} with any labels; there is none",
                 expected=f"a value for `{parameter}[LABEL]`",
             )
-        state = TaskState(index, name, schema)
+        state = TaskState(len(self._before.tasks) + number, name, schema)
         labels = child(node, "output_labels")
         read_output_labels(labels, (*path, "output_labels"), state, self._context)
         specs: list[ElementSetSpec] = []
@@ -137,15 +162,19 @@ class TaskReader:
             key = item_of_schema.name
             state.sources[key] = [found[key] for found in sources]
         if specs and len(expanded) == len(specs):
-            self._finish(state, specs, expanded)
+            self._finish(state, use, specs, expanded)
         return state
 
     def _finish(
-        self, state: TaskState, specs: list[ElementSetSpec], sets: list[ExpandedSet]
+        self,
+        state: TaskState,
+        use: TaskSchemaUse,
+        specs: list[ElementSetSpec],
+        sets: list[ExpandedSet],
     ) -> None:
         task = join_sets(state, specs, sets, self._bases)
-        if task is not None:
-            task = replace(task, max_iterations=iterations_of(self._loops, task.index))
+        iterations = iterations_of(self._loops, task.index)
+        task = replace(task, max_iterations=iterations, offers=offers_of(state))
         state.task = task
         self._context.imports += [
             imported.record(task.index, name, rows)
@@ -153,8 +182,8 @@ class TaskReader:
             for name, imported, rows in one.imports
         ]
         runs, parameters = self._bases
-        self._bases = (runs + task.num_runs, parameters + parameter_count(task))
-        if not self._uses[state.index].broken:
+        self._bases = (runs + task.num_runs, parameters + task.num_parameters)
+        if not use.broken:
             check_uses(task, specs[0].place, self._context)
 
     def _number_groups(self, count: int) -> int:

@@ -29,13 +29,14 @@ from hpcflow.app.config import Config
 from hpcflow.app.context import OpenWorkflow
 from hpcflow.submit.advance import fold_workflow
 from hpcflow.submit.cancel import cancel_workflow
+from hpcflow.submit.grow import grow_workflow
 from hpcflow.submit.make import make_workflow
 from hpcflow.submit.submit import submit_workflow
 from jobstores.backends.posix import PosixPort
 from jobstores.open import parse_locator
 from tests.jobstores.store_doubles import HookedPort
 from tests.jobstores.store_scenes import plain_column, plain_columns
-from tests.submit.scenes import FileScheduler, context, opened, workflow
+from tests.submit.scenes import FileScheduler, context, more_tasks, opened, workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,10 @@ def make(place: Path, point: Callable[[str], None]) -> None:
     make_workflow(workflow(place), place / "wk")
 
 
+def add(place: Path, point: Callable[[str], None]) -> None:
+    grow_workflow(opened(place / "wk", _port(place / "wk", point)), more_tasks(place))
+
+
 def submit(place: Path, point: Callable[[str], None]) -> None:
     store = opened(place / "wk", _port(place / "wk", point))
     submit_workflow(
@@ -110,6 +115,7 @@ def archive(place: Path, point: Callable[[str], None]) -> None:
 
 COMMANDS = {
     "make": make,
+    "add": add,
     "submit": submit,
     "cancel": cancel,
     "fold": fold,

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpcflow.app.templates import read_template
+from hpcflow.app.templates import adder, read_template
 from hpcflow.submit.context import Clock, NodeSettings, SubmitContext
 from jobstores.attempts import Item, start
 from jobstores.backends.posix import PosixPort
@@ -48,6 +48,26 @@ tasks:
   - schema: three
 """
 NUM_JOBS = 3
+MORE_TASKS = """
+template_components:
+  task_schemas:
+    - objective: four
+      inputs: [{parameter: w}, {parameter: y, group: all}]
+      outputs: [{parameter: v}]
+      actions:
+        - commands:
+            - {command: "echo <<parameter:w>> <<parameter:y>>", stdout: <<int(parameter:v)>>}
+    - objective: five
+      inputs: [{parameter: v}]
+      outputs: [{parameter: u}]
+      actions:
+        - commands: [{command: "echo <<parameter:v>>", stdout: <<int(parameter:u)>>}]
+tasks:
+  - schema: four
+    groups: [{name: all}]
+  - schema: five
+    resources: {any: {num_cores: 2}}
+"""
 
 
 def workflow(folder: Path) -> Workflow:
@@ -55,6 +75,13 @@ def workflow(folder: Path) -> Workflow:
     path = folder / "template.yaml"
     path.write_text(TEMPLATE)
     return read_template(path, {})
+
+
+def more_tasks(folder: Path) -> Callable[[Workflow], Workflow]:
+    """What adds two tasks, each with a job: the first reads jobs 0 and 2 of the others."""
+    path = folder / "more.yaml"
+    path.write_text(MORE_TASKS)
+    return adder(path, {})
 
 
 class FileScheduler:

@@ -13,6 +13,7 @@ from hpcflow.errors import ExistsError
 from hpcflow.report.data import Phase
 from hpcflow.report.status import read_status
 from hpcflow.submit.cancel import cancel_workflow
+from hpcflow.submit.grow import grow_workflow
 from hpcflow.submit.make import make_workflow
 from hpcflow.submit.submit import submit_workflow
 from jobstores.backends.zip import ZipPort
@@ -24,6 +25,7 @@ from tests.submit.scenes import (
     FileScheduler,
     WallClock,
     context,
+    more_tasks,
     opened,
     play_item,
     workflow,
@@ -106,6 +108,42 @@ def test_submitting(tmp_path: Path) -> None:
     assert found == {0, 1, 2, 3}
     assert 0 in waited
     assert max(waited) > 0  # where the scheduler may still have been about to take it
+
+
+def test_adding(tmp_path: Path) -> None:
+    begun(tmp_path, submitted=True).rename(tmp_path / "start")
+    found = set()
+    for number, place in crashed("add", tmp_path):
+        names = [task.name for task in status(place).tasks]
+        found.add(len(names))
+        if len(names) == NUM_JOBS:
+            assert names == ["one", "two", "three"], number
+            assert status(place).phase is Phase.ACTIVE
+            grow_workflow(opened(place / "wk"), more_tasks(place))
+        names = [task.name for task in status(place).tasks]
+        assert names == ["one", "two", "three", "four", "five"], number
+        scheduler, _ = carry_on(place)
+        assert len(scheduler.names) == len(set(scheduler.names)) == NUM_JOBS + 2, number
+        assert list(scheduler.after.values()) == [["1", "3"], ["4"]]
+        assert [job.id for job in status(place).jobs] == ["1", "2", "3", "4", "5"]
+    assert found == {NUM_JOBS, NUM_JOBS + 2}
+
+
+def test_submitting_what_was_added(tmp_path: Path) -> None:
+    place = begun(tmp_path, submitted=True)
+    grow_workflow(opened(place / "wk"), more_tasks(place))
+    place.rename(tmp_path / "start")
+    found = set()
+    for number, place in crashed("submit", tmp_path):
+        taken = FileScheduler(place / "taken").names
+        found.add(len(taken))
+        assert len(status(place).jobs) in (NUM_JOBS, NUM_JOBS + 2), number
+        scheduler, _ = carry_on(place)
+        assert scheduler.names[: len(taken)] == taken
+        assert len(scheduler.names) == len(set(scheduler.names)) == NUM_JOBS + 2, number
+        assert [job.id for job in status(place).jobs] == ["1", "2", "3", "4", "5"]
+        assert carry_on(place)[0].names == scheduler.names
+    assert found == {NUM_JOBS, NUM_JOBS + 1, NUM_JOBS + 2}
 
 
 def test_cancelling(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""Growing a workflow: tasks are added behind those it has, all or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpcflow.errors import StorageError
+from hpcflow.persist.workflow_record import WorkflowReader, count_files, encode_growth
+from hpcflow.template.growth import can_grow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpcflow.model.workflow import Workflow
+    from jobstores.workflow_store import WorkflowStore
+
+WAIT_S = 20.0  # for another command that changes the workflow
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthReport:
+    """What a workflow has grown by.
+
+    tasks: their names. runs: the most that they may have.
+    """
+
+    tasks: tuple[str, ...]
+    elements: int
+    runs: int
+
+
+def grow_workflow(
+    store: WorkflowStore,
+    read: Callable[[Workflow], Workflow],
+    *,
+    wait_s: float = WAIT_S,
+) -> GrowthReport:
+    """Commit what `read` adds to the workflow as one generation of its store.
+
+    read: given the workflow, gives it with new tasks. The lease is held meanwhile, so
+        that what it reads is what it is added to.
+
+    Raises:
+        BusyError: another command has changed the workflow for so long.
+        StorageError: it was made before what new tasks must know was kept.
+    """
+    with store.lease(wait_s=wait_s) as lease:
+        base = store.base()
+        reader = WorkflowReader(store, base)
+        known = reader.workflow()
+        if not can_grow(known):
+            raise StorageError(
+                f"{store.port.locator} was made by a version of hpcflow whose workflows "
+                "could not grow; nothing was changed. Make it anew from its template."
+            )
+        grown = read(known)
+        files = count_files(base.documents)
+        record = encode_growth(grown, base.info, reader.model, files)
+        store.commit(
+            lease,
+            base,
+            info=record.info,
+            documents=record.documents,
+            tables=record.tables,
+            ranges=record.ranges,
+        )
+    new = grown.tasks[len(known.tasks) :]
+    return GrowthReport(
+        tuple(task.name for task in new),
+        sum(task.num_elements for task in new),
+        sum(task.num_runs for task in new),
+    )

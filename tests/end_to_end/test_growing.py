@@ -156,7 +156,7 @@ tasks: [{schema: four}]
         cli("submit", "wk", "--wait", "--quiet", "--timeout", "60")
     assert [list(wk.results("four").columns["v"])] == [[-11, -22, -33]]
     assert [job.submission for job in wk.status().jobs] == [0, 1, 1, 2]
-    assert len(set(job.name for job in wk.status().jobs)) == 4
+    assert len({job.name for job in wk.status().jobs}) == 4
 
 
 LOOPED = """
@@ -167,13 +167,14 @@ template_components:
       inputs: [{parameter: n}]
       outputs: [{parameter: n}]
       actions:
-        - {commands: [{command: echo $((<<parameter:n>> + 1)), stdout: <<int(parameter:n)>>}]}
+        - commands:
+            - {command: echo $((<<parameter:n>> + 1)), stdout: <<int(parameter:n)>>}
     - objective: twice
       inputs: [{parameter: n}]
       outputs: [{parameter: m}]
-      RESOURCES
       actions:
-        - {commands: [{command: echo $((<<parameter:n>> * 2)), stdout: <<int(parameter:m)>>}]}
+        - commands:
+            - {command: echo $((<<parameter:n>> * 2)), stdout: <<int(parameter:m)>>}
 tasks:
   - schema: up
     sequences: [{path: inputs.n, values: [0, 4]}]
@@ -193,12 +194,14 @@ template_components:
       outputs: [{parameter: k}]
       actions:
         - commands:
-            - {command: "echo $((<<parameter:n>> + <<parameter:m>>))", stdout: <<int(parameter:k)>>}
+            - command: echo $((<<parameter:n>> + <<parameter:m>>))
+              stdout: <<int(parameter:k)>>
     - objective: down
       inputs: [{parameter: k}]
       outputs: [{parameter: k}]
       actions:
-        - {commands: [{command: echo $((<<parameter:k>> - 1)), stdout: <<int(parameter:k)>>}]}
+        - commands:
+            - {command: echo $((<<parameter:k>> - 1)), stdout: <<int(parameter:k)>>}
 tasks:
   - schema: last
   - schema: down
@@ -210,7 +213,7 @@ loops:
 
 @pytest.mark.parametrize("cores", [1, 2])  # 2: iterations have jobs of their own
 def test_what_is_added_behind_a_loop_takes_its_last_iteration(cli, cores):
-    text = LOOPED.replace("CORES", str(cores)).replace("      RESOURCES\n", "")
+    text = LOOPED.replace("CORES", str(cores))
     file = cli.template(text, "first.yaml")
     cli("go", file, "--path", "wk", "--wait", "--quiet", "--timeout", "100")
     assert (len(cli.json("show", "wk")["jobs"]) > 1) == (cores == 2)

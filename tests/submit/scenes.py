@@ -56,7 +56,8 @@ template_components:
       outputs: [{parameter: v}]
       actions:
         - commands:
-            - {command: "echo <<parameter:w>> <<parameter:y>>", stdout: <<int(parameter:v)>>}
+            - command: echo <<parameter:w>> <<parameter:y>>
+              stdout: <<int(parameter:v)>>
     - objective: five
       inputs: [{parameter: v}]
       outputs: [{parameter: u}]

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hpcflow.model.workflow import Workflow
 from hpcflow.persist.workflow_record import WorkflowReader, encode_growth, encode_workflow
 from hpcflow.template.load import Options, examine
 from hpcflow.template.nodes import plain
@@ -17,6 +16,10 @@ from hpcflow.template.yaml12 import parse_yaml
 from jobstores.backends.memory import MemoryPort
 from jobstores.workflow_store import WorkflowStore
 from tests.language.cases import ALL_CASES, read_case
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hpcflow.model.workflow import Workflow
 
 OPTIONS = Options(draw_seed=lambda: 7)
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from hpcflow.persist.workflow_record import WorkflowReader, encode_growth, encode_workflow
+from hpcflow.persist.workflow_record import (
+    WorkflowReader,
+    count_files,
+    encode_growth,
+    encode_workflow,
+)
 from hpcflow.template.load import Options, examine
 from hpcflow.template.nodes import plain
 from hpcflow.template.problems import Positions, Problems
 from hpcflow.template.yaml12 import parse_yaml
 from jobstores.backends.memory import MemoryPort
 from jobstores.workflow_store import WorkflowStore
-from tests.language.cases import ALL_CASES, read_case
-from typing import TYPE_CHECKING
+from tests.language.cases import ALL_CASES, read_case, write_case
 
 if TYPE_CHECKING:
     from hpcflow.model.workflow import Workflow
@@ -48,7 +53,8 @@ def add(template, store, known, variables=None):
     assert examined.workflow is not None, [str(p) for p in examined.problems]
     base = store.base()
     model = WorkflowReader(store, base).model
-    record = encode_growth(examined.workflow, base.info, model, 0)
+    files = count_files(base.documents)
+    record = encode_growth(examined.workflow, base.info, model, files)
     with store.lease() as lease:
         base = store.commit(
             lease,
@@ -81,7 +87,7 @@ def splits():
     for path in ALL_CASES:
         case = read_case(path)
         root = parse_yaml(case.template, Problems(Positions("", case.template)))
-        if case.problems or case.files or root is None:
+        if case.problems or root is None:
             continue
         template = plain(root)
         names = [task["schema"] for task in template["tasks"]]
@@ -92,7 +98,7 @@ def splits():
             if not set(names[:number]) & set(names[number:]):
                 parts = halves(template, number)
             if parts is not None:
-                yield pytest.param(template, parts, case.var, id=f"{case.name}-{number}")
+                yield pytest.param(template, parts, case, id=f"{case.name}-{number}")
 
 
 SPLITS = list(splits())
@@ -113,8 +119,11 @@ def same(one, other):
     return type(one) is type(other) and one == other
 
 
-@pytest.mark.parametrize(("template", "parts", "variables"), SPLITS)
-def test_two_parts_make_the_whole(template, parts, variables):
+@pytest.mark.parametrize(("template", "parts", "case"), SPLITS)
+def test_two_parts_make_the_whole(template, parts, case, tmp_path, monkeypatch):
+    write_case(case, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    variables = case.var
     whole = read(template, variables).workflow
     first = read(parts[0], variables).workflow
     assert whole is not None
@@ -130,6 +139,8 @@ def test_two_parts_make_the_whole(template, parts, variables):
     assert found.ranges == expected.ranges
     assert same(found.tables, expected.tables)
     assert found.info == expected.info
+    given = [{k: v for k, v in r.documents.items() if k != "model"} for r in records]
+    assert given[0] == given[1]
     models = [json.loads(record.documents["model"]) for record in records]
     for key in ("tasks", "loops", "imports"):
         assert models[1].get(key) == models[0].get(key)

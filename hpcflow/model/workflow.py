@@ -222,6 +222,8 @@ class Workflow:
     seeds: those drawn for random sequences that set none, by the path in the
         template that would set them.
     loops: one that holds another stands before it.
+    config: items of the configuration that hold for this workflow.
+    compression: of its store's columns, see `jobstores.zarr_columns.codecs`.
     """
 
     name: str
@@ -233,3 +235,5 @@ class Workflow:
     seeds: dict[str, int] = field(default_factory=dict)
     loops: tuple[Loop, ...] = ()
     imports: tuple[Import, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    compression: dict[str, Any] = field(default_factory=dict)

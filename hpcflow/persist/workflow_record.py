@@ -102,6 +102,13 @@ def encode_workflow(
         "tasks": [_task_info(task) for task in workflow.tasks],
         "submissions": [],
     }
+    if workflow.config:
+        info["config"] = workflow.config
+    commands = _commands(workflow)
+    if commands:
+        info["commands"] = commands
+    if workflow.compression:
+        info["compression"] = workflow.compression
     if workflow.loops:
         info["loops"] = [[o.name, o.first, o.last, o.iterations] for o in workflow.loops]
     ranges = tuple(
@@ -111,6 +118,17 @@ def encode_workflow(
     return WorkflowRecord(
         info, {"model": json.dumps(model).encode(), **files}, tables, ranges
     )
+
+
+def _commands(workflow: Workflow) -> dict[str, dict[str, list[str]]]:
+    """The commands in place of schedulers' own, by scheduler; "": the configuration's."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for task in workflow.tasks:
+        for column in task.resources:
+            for resources in column.table:
+                for what, words in resources.commands:
+                    found.setdefault(resources.scheduler or "", {})[what] = list(words)
+    return found
 
 
 def _encode_imports(workflow: Workflow, tables: Tables) -> list[dict[str, Any]]:
@@ -250,6 +268,8 @@ class WorkflowReader:
             seeds=self.model["seeds"],
             loops=self.loops(),
             imports=self.imports(),
+            config=info.get("config", {}),
+            compression=info.get("compression", {}),
         )
 
     def loops(self) -> tuple[Loop, ...]:

@@ -31,6 +31,7 @@ from hpcflow.template.parameters import read_parameters
 from hpcflow.template.problems import Problem, Problems, TemplateError
 from hpcflow.template.resources import read_layers
 from hpcflow.template.schemas import read_schemas
+from hpcflow.template.settings import check_settings, read_compression
 from hpcflow.template.shape import Checker
 from hpcflow.template.source import Source, substitute
 from hpcflow.template.tasks import TaskReader
@@ -177,6 +178,7 @@ def _build(
         child(components, "task_schemas"), ("template_components", "task_schemas"), context
     )
     schemas = replace(schemas, by_name=Late(schemas.by_name, packages.schemas))
+    check_settings(root, context)
     resources = read_layers(child(root, "resources"), ("resources",), context)
     if not value_of(root, "merge_resources", True):
         resources = {}
@@ -199,6 +201,8 @@ def _build(
         file,
         loops=loops,
         imports=tuple(context.imports),
+        config=value_of(root, "config", {}),
+        compression=read_compression(child(root, "store_kwargs")),
     )
     return workflow, context.seeds
 

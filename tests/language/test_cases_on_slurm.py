@@ -27,7 +27,7 @@ from tests.language.checks import check_ended
 if TYPE_CHECKING:
     from tests.language.cases import Case
 
-POLL_S = 1.0
+POLL_S = 2.0
 WAIT_S = 200
 GONE = (JobPhase.ENDED, JobPhase.ABSENT)
 
@@ -59,7 +59,9 @@ def test_templates_of_several_jobs_or_items_give_the_same_values_on_slurm(
     shared_path, no_settings, monkeypatch, sbatch_calls
 ):
     submitted = []
-    for index, path in enumerate(ALL_CASES):
+    # Loops first: their many jobs wait for one another.
+    paths = sorted(ALL_CASES, key=lambda path: path.parent.name != "loops")
+    for index, path in enumerate(paths):
         case = read_case(path)
         if not (case.values or case.runs or case.kept):
             continue

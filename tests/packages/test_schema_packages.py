@@ -272,5 +272,5 @@ def test_a_package_with_mistakes_is_reported_where_its_schema_is_wanted(tmp_path
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     answer = site("check", "template.yaml", code=3)
     assert "there is no task schema 'stretch'" in answer
-    assert "task_schemas.yaml:5:15" in answer
+    assert "task_schemas.yaml:6:15" in answer
     assert "missing.py" in answer

@@ -22,6 +22,7 @@ port's `sync_tree`. Importing this module imports neither Zarr nor NumPy.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from jobstores import ndjson_columns, zarr_columns
@@ -56,7 +57,6 @@ FIRST_OBJECTS = (zarr_columns.FIRST_OBJECT, ndjson_columns.FIRST_OBJECT)
 """A column is removed by first removing the object of this name: to a late reader it is
 gone then, and not damaged."""
 
-_WRITERS = {ZARR: zarr_columns.write, NDJSON: ndjson_columns.write}
 _READERS = {ZARR: zarr_columns.read, NDJSON: ndjson_columns.read}
 
 _WHOLE_COLUMNS = 4  # in memory at a time, each with many chunks under way
@@ -110,6 +110,7 @@ def write_column(
     chunk_rows: int = CHUNK_ROWS,
     encoded: bool = False,
     column_format: Optional[str] = None,
+    compression: Optional[Mapping[str, Any]] = None,
 ) -> ColumnRef:
     """Write one column; `name` may have parts ("runs/state").
 
@@ -124,6 +125,7 @@ def write_column(
         chunk_rows=chunk_rows,
         encoded=encoded,
         column_format=column_format,
+        compression=compression,
     )[name]
 
 
@@ -135,13 +137,19 @@ def write_columns(
     chunk_rows: int = CHUNK_ROWS,
     encoded: bool = False,
     column_format: Optional[str] = None,
+    compression: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, ColumnRef]:
     """Write columns, given as kind and data by name, below one prefix.
 
     column_format: "zarr" or "ndjson"; the port's own unless given.
+    compression: of Zarr arrays, `{"compressor": NAME, "compressor_kwargs": {...}}`, see
+        `zarr_columns.codecs`; lines of JSON are never compressed.
     """
     layout = column_format or port.column_format
-    write = _WRITERS[layout]
+    if layout == ZARR:
+        write: Any = partial(zarr_columns.write, compression=compression)
+    else:
+        write = ndjson_columns.write
     if layout == ZARR:
         zarr_columns.write_groups(port, prefix, columns)
 

@@ -78,7 +78,7 @@ class DocumentRef(NamedTuple):
 class Base:
     """One generation, as its manifest says.
 
-    info: small JSON of the caller's.
+    info: small JSON of the caller's; `compression` in it says how columns are compressed.
     consumed: by segment key; a packed job's segments are all consumed, and not
         listed here.
     packs: by "S/J", the pack of a finished job.

@@ -247,7 +247,13 @@ class WorkflowStore:
         for table, columns in tables.items():
             _check_lengths(table, columns)
             named = {f"{paths[table]}/{name}": column for name, column in columns.items()}
-            written = write_columns(self.port, new.prefix, named, encoded=encoded)
+            written = write_columns(
+                self.port,
+                new.prefix,
+                named,
+                encoded=encoded,
+                compression=new.info.get("compression"),
+            )
             refs[table] = dict(zip(columns, written.values(), strict=True))
         added = generations.write_documents(self.port, new.prefix, documents)
         return replace(new, tables=refs, documents={**new.documents, **added})

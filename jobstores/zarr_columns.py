@@ -1,8 +1,8 @@
 """A column as a Zarr v3 array, which any Zarr library opens.
 
 A column is the objects `KEY/zarr.json` and `KEY/c/0`, `KEY/c/1`, ...; the levels above
-it are Zarr groups. Numbers are `int64`, `float64` and `bool`, texts `string`. The zstd
-frames carry checksums, and every chunk is written, also one that consists of the fill
+it are Zarr groups. Numbers are `int64`, `float64` and `bool`, texts `string`. Chunks
+carry checksums, and every chunk is written, also one that consists of the fill
 value: so damage and a missing chunk are noticed.
 
 Importing this module imports neither Zarr nor NumPy.
@@ -11,7 +11,7 @@ Importing this module imports neither Zarr nor NumPy.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Iterable
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, Optional, Tuple
 
 from jobstores.backends.many import at_once, map_many
 from jobstores.column_kinds import DTYPES, damaged, is_text
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jobstores.port import ObjectPort
 
 FIRST_OBJECT = "zarr.json"  # while it is gone, the column is
+SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")  # by the numbers of c-blosc
 _GROUP = b'{"zarr_format":3,"node_type":"group","attributes":{}}'
 
 
@@ -42,14 +43,42 @@ def write_groups(port: ObjectPort, prefix: str, names: Iterable[str]) -> None:
         pass
 
 
-def write(port: ObjectPort, key: str, kind: str, data: Any, chunk_rows: int) -> None:
+def codecs(compression: Optional[Mapping[str, Any]]) -> Tuple[Any, ...]:
+    """What chunks go through: a compressor, and a checksum where that has none.
+
+    compression: `compressor`, "zstd" (the default), "gzip", "blosc" or None, and
+        `compressor_kwargs`, which are Zarr's.
+    """
+    from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
+
+    given = dict(compression or {})
+    options = dict(given.get("compressor_kwargs") or {})
+    name = given.get("compressor", "zstd")
+    if name == "zstd":
+        return (ZstdCodec(**{"level": 3, **options, "checksum": True}),)
+    if name is None:
+        return (Crc32cCodec(),)
+    if isinstance(options.get("shuffle"), int):
+        options["shuffle"] = SHUFFLES[options["shuffle"]]
+    known: Dict[str, Any] = {"gzip": GzipCodec, "blosc": BloscCodec}
+    return (known[name](**options), Crc32cCodec())
+
+
+def write(
+    port: ObjectPort,
+    key: str,
+    kind: str,
+    data: Any,
+    chunk_rows: int,
+    *,
+    compression: Optional[Mapping[str, Any]] = None,
+) -> None:
     """Write rows that fit the kind.
 
     Raises:
         AlreadyExistsError: there is such an array.
     """
     import zarr
-    from zarr.codecs import ZstdCodec
     from zarr.errors import ContainsArrayError
 
     from jobstores.zarr_adapter import PortStore
@@ -64,7 +93,7 @@ def write(port: ObjectPort, key: str, kind: str, data: Any, chunk_rows: int) -> 
             shape=data.shape,
             dtype=DTYPES[kind],
             chunks=(max(1, min(chunk_rows, len(data))),),
-            compressors=ZstdCodec(level=3, checksum=True),
+            compressors=codecs(compression),
             zarr_format=3,
             config={"write_empty_chunks": True},
         )

@@ -38,6 +38,7 @@ class Driver:
 
     `judge` says what is wrong with an answer, or None. `is_down` asks, quickly,
     whether the system is known to be down (None: can't tell). `sleep` is time.sleep.
+    programs: by a command's name, the words to execute in its place.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Driver:
         patience_s: float = 10.0,
         waits_s: Sequence[float] = (1.0, 4.0, 16.0),
         sleep: Callable[[float], None] = time.sleep,
+        programs: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._transport = transport
         self._judge = judge
@@ -58,6 +60,7 @@ class Driver:
         self._patience_s = min(patience_s, timeout_s)
         self._waits_s = tuple(waits_s)
         self._sleep = sleep
+        self._programs = dict(programs or {})
 
     def probe(self, argv: Sequence[str]) -> Result | None:
         """Run a command that answers at once or not at all; None: it did not."""
@@ -120,6 +123,7 @@ class Driver:
     def _run(
         self, argv: Sequence[str], environment: Mapping[str, str], timeout_s: float
     ) -> Result:
+        argv = [*self._programs.get(argv[0], argv[:1]), *argv[1:]]
         return self._transport.run(argv, environment=environment, timeout_s=timeout_s)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hpcflow.node
 from hpcflow.app.config import Config, load_config
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from schedulers.port import Scheduler
 
 
+_COMMANDS = {"slurm": {"submit": "sbatch", "show": "squeue", "delete": "scancel"}}
 _ON_PATHS = ("zarr", "file", "zip")
 MOST_NAMED = 5  # workflows that an error message names
 
@@ -56,6 +57,10 @@ class OpenWorkflow:
     store: WorkflowStore
     root: str
     config: Config
+
+    def settings(self) -> Config:
+        """The configuration, with what the workflow itself says of it."""
+        return replace(self.config, **self.store.base().info.get("config", {}))
 
     def hand_on_credentials(self) -> None:
         """Let jobs open a store elsewhere as this process can."""
@@ -69,11 +74,19 @@ class OpenWorkflow:
             info = self.store.base().info
             first = home_of_local_jobs(info, submission, self.root)
             state_dir = f"{self._folder(submission)}/submissions/{first}/local"
-            return load("local", state_dir=state_dir, cores=self.config.local_cores)
+            return load("local", state_dir=state_dir, cores=self.settings().local_cores)
         try:
-            return load(name)
+            return load(name, **self._programs(name))
         except ValueError as error:
             raise SubmissionError(str(error)) from error
+
+    def _programs(self, name: str) -> dict[str, Any]:
+        """The option with the commands that the workflow has in place of a scheduler's."""
+        given = self.store.base().info.get("commands", {})
+        commands = {**given.get("", {}), **given.get(name, {})}
+        own = _COMMANDS.get(name, {})
+        found = {own[what]: words for what, words in commands.items() if what in own}
+        return {"programs": found} if found else {}
 
     def _folder(self, submission: int) -> str:
         """Where a submission's jobs are; of a store opened alone, where they were."""

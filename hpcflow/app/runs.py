@@ -128,14 +128,23 @@ def read_log(
         NoSuchPartError: no such task, element or action; or the run has no output yet.
     """
     view = store.view()
-    run = _run_id(view.base.info["tasks"], task, element, action, iteration or 0)
+    tasks = view.base.info["tasks"]
+    first = _run_id(tasks, task, element, action, 0)
+    where = f"{task}, element {element}"
     if iteration is None:
-        run = _last_run(store, view, task, run)
-    key, start, end = (
+        run = _last_run(store, view, task, first)
+    else:
+        run = _run_id(tasks, task, element, action, iteration)
+        where += f", iteration {iteration}"
+    found = (
         _log_in_tail(view, run)
         or _log_in_base(store, view, run)
-        or _log_of_running(store, view, run, task, element)
+        or _log_of_running(store, view, run, where)
     )
+    if found is None:
+        last = _last_run(store, view, task, first)
+        raise NoSuchPartError(_why_not_started(store, view, run, first, last, where))
+    key, start, end = found
     try:
         text = store.port.get(key, start, end) if end is None or end > start else b""
     except NotFoundError:
@@ -181,14 +190,13 @@ def _run_id(
 
 
 def _log_of_running(
-    store: WorkflowStore, view: View, run: int, task: str, element: int
-) -> tuple[str, int, int | None]:
-    """Where a run that has not ended writes to.
+    store: WorkflowStore, view: View, run: int, where: str
+) -> tuple[str, int, int | None] | None:
+    """Where a run that has not ended writes to; None where no start of it is recorded.
 
     Raises:
-        NoSuchPartError: it was not started, or which output is its own can't be told.
+        NoSuchPartError: it has no output, or which one is its own can't be told.
     """
-    where = f"{task}, element {element}"
     for item, decision in view.tail.items():
         if decision is None:
             continue
@@ -207,24 +215,45 @@ def _log_of_running(
             )
         ends = [r["log"][2] for r in decision.records.values() if r.get("log")]
         return f"{folder}/{names[0]}", max(ends, default=0), None
-    raise NoSuchPartError(_why_not_started(store, view, run, where))
+    return None
 
 
-def _why_not_started(store: WorkflowStore, view: View, run: int, where: str) -> str:
-    """A run without any record; those of a killed item may have begun all the same."""
+def _why_not_started(
+    store: WorkflowStore, view: View, run: int, first: int, last: int, where: str
+) -> str:
+    """A run without any record; those of a killed item may have begun all the same.
+
+    first, last: in loops, the same of the first iteration, and of the last one that left
+    a record.
+    """
     for job in job_views(store.port, view):
+        # Where an item goes through a loop, its rows name the first iterations.
+        wanted = first if max(job.record.get("turns", (1,))) > 1 else run
         for number in range(job.num_items if job.id is not None else 0):
-            runs = item_runs(store.port, job.submission, job.record["index"], number)
-            if run in runs:
-                index = job.record["index"]
-                key = f"logs/{job.submission}/{index}"
-                folder = store.port.path(key) or key
-                return (
-                    f"{where}: no start is recorded. It belongs to item {number} of job "
-                    f"{index} ({job.record['scheduler']} {job.id}), which writes to "
-                    f"{folder}/{number}.out and {number}.*.log there."
+            index = job.record["index"]
+            if wanted not in item_runs(store.port, job.submission, index, number):
+                continue
+            if number in job.closed:
+                return f"{where} was not executed" + (
+                    f": its last iteration is {_iteration(view.base.info['tasks'], last)}."
+                    if last < run
+                    else f": item {number} of job {index} has ended without it."
                 )
+            key = f"logs/{job.submission}/{index}"
+            folder = store.port.path(key) or key
+            return (
+                f"{where}: no start is recorded. It belongs to item {number} of job "
+                f"{index} ({job.record['scheduler']} {job.id}), which writes to "
+                f"{folder}/{number}.out and {number}.*.log there."
+            )
     return f"{where} is not submitted: it has written nothing."
+
+
+def _iteration(tasks: list[dict[str, Any]], run: int) -> int:
+    """The iteration that a run belongs to."""
+    info = max((t for t in tasks if t["run_base"] <= run), key=lambda t: t["run_base"])
+    iteration: int = (run - info["run_base"]) // info["actions"] % info["max_iterations"]
+    return iteration
 
 
 def _why_no_output(where: str, record: Mapping[str, Any]) -> str:

@@ -160,7 +160,7 @@ class Workflow:
     def _submit_context(self, scheduler: str | None) -> SubmitContext:
         from hpcflow.submit.context import SubmitContext
 
-        config = self._opened.config
+        config = self._opened.settings()
         return SubmitContext(
             root=self._opened.root,
             load=self._opened.scheduler,
@@ -234,7 +234,9 @@ class Workflow:
         They count as aborted, and what follows them goes on with what they have made.
 
         Args:
-            task: its name. elements: of these alone. action: of this one alone.
+            task: its name.
+            elements: of these alone.
+            action: of this one alone.
 
         Raises:
             NoSuchPartError: no such run is running.

@@ -115,15 +115,17 @@ def action_commands(
     resources: Resources,
     files: Mapping[str, str] | None = None,
     classes: ValueClasses | None = None,
+    scripts: Mapping[str, str] | None = None,
 ) -> StepCommands:
     """An action's commands as bash, in one environment and with these resources.
 
     files: the names of command files, by label. classes: of the values of parameters.
+    scripts: the paths of those that `<<script:NAME>>` names, by that name.
 
     Raises:
         CompileError: a form that can't be resolved.
     """
-    writer = _Writer(action, environment, resources, files or {}, classes)
+    writer = _Writer(action, environment, resources, files or {}, classes, scripts or {})
     texts = [writer.write(command.command) for command in action.commands]
     streams = list(_streams(action.commands))
     ruled = {
@@ -326,10 +328,12 @@ class _Writer:
         resources: Resources,
         files: Mapping[str, str],
         classes: ValueClasses | None,
+        scripts: Mapping[str, str],
     ) -> None:
         self._action = action
         self._classes = classes
         self._files = files
+        self._scripts = scripts
         self._environment = environment
         self._resources = resources
         self._forms: dict[str, Form] = {}  # by the variable's name
@@ -382,6 +386,8 @@ class _Writer:
             if form.name not in self._files:
                 raise CommandTextError(f"no command file {form.name!r}", form.offset)
             self._add_constant(bash, form, self._files[form.name])
+        elif form.kind == "script" and form.name in self._scripts:
+            self._add_constant(bash, form, self._scripts[form.name])
         elif form.kind == "env":
             self._add_specifier(bash, form)
         elif form.kind == "num_cores":

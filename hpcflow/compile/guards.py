@@ -143,10 +143,12 @@ def guards_of(
         if turn == 0 or loop.termination is None:
             continue
         maker = workflow.tasks[loop.termination.task]
-        action = maker.schema.producer(loop.termination.output)
         before = source_iterations(workflow.loops, task, iteration, maker.index, index)
         document = termination_to_json(loop.termination) or {}
         del document["task"]
         elements = deciders[index, task]
-        found.append(Guard(maker.index, action, elements, before, document))
+        found += [
+            Guard(maker.index, action, elements, before, document)
+            for action in maker.schema.producers(loop.termination.output)
+        ]
     return tuple(found)

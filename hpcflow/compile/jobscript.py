@@ -21,7 +21,7 @@ from hpcflow.compile.commands import (
 )
 from hpcflow.compile.executables import environment_of
 from hpcflow.compile.files import JobFiles, names_of_files
-from hpcflow.compile.manifest import job_json, script_file, step_file
+from hpcflow.compile.manifest import command_script, job_json, script_file, step_file
 from hpcflow.compile.plan import CompileError
 from hpcflow.compile.rows import RowBuilder
 from hpcflow.compile.value_classes import Block, ValueClasses
@@ -80,21 +80,28 @@ def render_job(
             environment = environment_of(workflow, action, step.resources)
             names = names_of_files(task.schema)
             classes = _value_classes(task.schema, environment, step, settings.python)
-            made = _read_step(action, environment, step, settings.python, names, classes)
+            scripts = _command_scripts(action, index)
+            root = (
+                f"{settings.workflow_path}/submissions/{plan.submission}/jobs/{plan.index}"
+            )
+            paths = {name: f"{root}/{file}" for name, (file, _) in scripts.items()}
+            given = names, classes, paths
+            made = _read_step(action, environment, step, settings.python, given)
         except CompileError as error:
             raise CompileError(
                 f"task {task.name!r}, action {step.action}: {error}"
             ) from error
         files[step_file(index)] = _step_text(index, title, environment, step, made, classes)
+        files.update(scripts.values())
         if action.script is not None:
             files[script_file(index, action.script.name)] = action.script.data
         commands.append(None if action.script is not None else made)
     rows = RowBuilder(workflow, plans, plan)
-    given = JobFiles(workflow, plan)
+    job_files = JobFiles(workflow, plan)
     files["job.json"] = job_json(
-        workflow, plans, plan, commands, rows, given, settings.id_variables
+        workflow, plans, plan, commands, rows, job_files, settings.id_variables
     )
-    files.update(given.contents)
+    files.update(job_files.contents)
     files["rows.bin"] = rows.encode()
     files["job.sh"] = _job_text(workflow, plan, settings)
     return files
@@ -105,14 +112,25 @@ def _read_step(
     environment: Environment,
     step: Step,
     python: str,
-    files: Mapping[str, str],
-    classes: ValueClasses | None,
+    given: tuple[Mapping[str, str], ValueClasses | None, Mapping[str, str]],
 ) -> StepCommands:
-    """A step's commands; of a script step, the one that starts Python."""
+    """A step's commands; of a script step, the one that starts Python.
+
+    given: the names of command files, the classes of values, the paths of scripts.
+    """
     if action.script is None:
-        return action_commands(action, environment, step.resources, files, classes)
+        return action_commands(action, environment, step.resources, *given)
     call = script_call(environment, action.script, step.resources, python)
     return StepCommands((Block(call, ""),), (), (), {})
+
+
+def _command_scripts(action: Action, step: int) -> dict[str, tuple[str, bytes]]:
+    """The scripts that a step's commands name: by that, the file's name and content."""
+    scripts = dict(script for command in action.commands for script in command.scripts)
+    return {
+        name: (command_script(step, number, name), content.encode())
+        for number, (name, content) in enumerate(scripts.items())
+    }
 
 
 def _value_classes(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.compile.plan import PlannedLoop
-from hpcflow.model.loops import feeding_loop, loops_around
+from hpcflow.model.loops import loops_around, turns_of
 from hpcflow.model.workflow import FromTask
 from hpcflow.persist.loop_records import termination_to_json
 
@@ -14,36 +14,63 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hpcflow.compile.plan import JobPlan, Step
-    from hpcflow.model.loops import Loop
-    from hpcflow.model.workflow import Workflow
+    from hpcflow.model.loops import Feedback, Loop
+    from hpcflow.model.workflow import InputColumn, Workflow
 
 
-def with_feedback(workflow: Workflow, loop: Loop, task: int) -> Workflow:
-    """The workflow as a task sees it in a later turn of a loop than its first."""
-    changed = {
-        one.input: FromTask(one.producer, one.output, one.elements, one.offsets)
-        for one in loop.feedback
-        if one.task == task
-    }
-    if not changed:
-        return workflow
+@dataclass(frozen=True, slots=True, eq=False)
+class Fed(FromTask):
+    """An input that an earlier turn of a loop makes.
+
+    feedback: what says so. before: where it comes from while no turn has made it.
+    """
+
+    feedback: Feedback | None = None
+    before: InputColumn | None = None
+
+
+def with_feedback(workflow: Workflow, loop: Loop) -> Workflow:
+    """The workflow as the tasks of a loop see it in a later turn than the first."""
     tasks = list(workflow.tasks)
-    tasks[task] = replace(tasks[task], inputs={**tasks[task].inputs, **changed})
+    for one in loop.feedback:
+        task = tasks[one.task]
+        before = task.inputs.get(one.input)
+        while isinstance(before, Fed):
+            before = before.before
+        fed = Fed(one.producer, one.output, one.elements, one.offsets, one, before)
+        tasks[one.task] = replace(task, inputs={**task.inputs, one.input: fed})
     return replace(workflow, tasks=tuple(tasks))
+
+
+def concerns(workflow: Workflow, loop: Loop, task: int) -> bool:
+    """Whether a task may see other values in the later turns of a loop around it.
+
+    Where rules may keep a task from making what is also its input, that is passed on to
+    the tasks behind it: these see a change of it, too.
+    """
+    return loop.holds(task) and any(
+        one.task == task or not surely_makes(workflow, one.task, one.input)
+        for one in loop.feedback
+    )
+
+
+def surely_makes(workflow: Workflow, task: int, output: str) -> bool:
+    """Whether every element of a task has an output, if no run fails.
+
+    That is so too where the task does not have the output at all.
+    """
+    schema = workflow.tasks[task].schema
+    makers = schema.producers(output)
+    return not makers or schema.actions[makers[-1]].surely_makes(output)
 
 
 def as_seen(workflow: Workflow, task: int, iteration: int) -> Workflow:
     """The workflow as one iteration of a task sees it."""
+    turns = turns_of(workflow.loops, task, iteration)
     for index in loops_around(workflow.loops, task):  # what an inner one changes wins
         loop = workflow.loops[index]
-        fed = {
-            one.input
-            for one in loop.feedback
-            if feeding_loop(workflow.loops, task, one.input, iteration) == index
-        }
-        if fed:
-            only = tuple(one for one in loop.feedback if one.input in fed)
-            workflow = with_feedback(workflow, replace(loop, feedback=only), task)
+        if turns[loop.name] and loop.feedback:
+            workflow = with_feedback(workflow, loop)
     return workflow
 
 
@@ -71,9 +98,13 @@ def loops_json(workflow: Workflow, plan: JobPlan) -> list[dict[str, Any]]:
         termination = termination_to_json(loop.termination)
         if loop.termination is not None and termination is not None:
             task = workflow.tasks[loop.termination.task]
-            made = (loop.termination.task, task.schema.producer(loop.termination.output))
             places = [(step.task, step.action) for step in plan.steps]
+            steps = [
+                places.index((task.index, action))
+                for action in task.schema.producers(loop.termination.output)
+            ]
             del termination["task"]
-            document["termination"] = {"step": places.index(made), **termination}
+            others = {"others": steps[1:]} if len(steps) > 1 else {}
+            document["termination"] = {"step": steps[0], **others, **termination}
         found.append(document)
     return found

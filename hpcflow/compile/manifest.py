@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.compile.loops import loops_json
@@ -31,6 +32,12 @@ FORMAT = 1
 def step_file(step: int) -> str:
     """The name of a step's bash file."""
     return f"step_{step}.sh"
+
+
+def command_script(step: int, number: int, name: str) -> str:
+    """The name of a script in the commands of a step, of which it is one of several."""
+    plain = re.sub(r"[^\w.+-]", "_", posixpath.basename(name))
+    return f"script_{step}_{number}_{plain}"
 
 
 def script_file(step: int, name: str) -> str:
@@ -63,6 +70,9 @@ def job_json(
         "concurrency": plan.concurrency,
         "silence_s": plan.silence_s,
         "log_level": plan.log_level,
+        **(
+            {"app_log": True} if any(s.resources.write_app_logs for s in plan.steps) else {}
+        ),
         "id_variables": list(id_variables),
         "time_limit_s": walltime_s(plan)
         if plan.rows_per_item * plan.runs_per_row > 1

@@ -10,15 +10,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from hpcflow.compile.guards import made_of
-from hpcflow.compile.loops import with_feedback
+from hpcflow.compile.loops import concerns, surely_makes, with_feedback
 from hpcflow.compile.packing import item_of_rows
+from hpcflow.compile.plan import CompileError
 from hpcflow.compile.sources import (
     First,
+    Kept,
     Made,
     Several,
     action_sources,
@@ -29,6 +32,8 @@ from hpcflow.compile.sources import (
 )
 from hpcflow.compile.value_classes import condition_input
 from hpcflow.model.conditions import split_path
+from hpcflow.model.loops import loops_around, turns_of
+from hpcflow.model.workflow import FromValues
 from jobstores import values
 
 if TYPE_CHECKING:
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
     from hpcflow.compile.plan import JobPlan
     from hpcflow.compile.sources import Source
     from hpcflow.model.schema import Action
-    from hpcflow.model.workflow import FromValues, Indices, Part, ValueTable, Workflow
+    from hpcflow.model.workflow import Indices, Part, ValueTable, Workflow
 
 MAGIC = b"HPCROWS1"
 BLOCK_ROWS = 100_000
@@ -237,6 +242,24 @@ class RowBuilder:
                 self._add_turn(
                     found[name], place, self._whole(task, name, source, consumers)
                 )
+        script = self._workflow.tasks[task].schema.actions[action].script
+        for name in script.all_iterations if script is not None else ():
+            found[name]["earlier"] = self._earlier(task, action, name)
+        return found
+
+    def _earlier(self, task: int, action: int, name: str) -> list[dict[str, Any]]:
+        """Where an input was in earlier iterations, where each has jobs of its own."""
+        loops, iteration = self._workflow.loops, self._plan.iteration or 0
+        if iteration and len(loops_around(loops, task)) > 1:
+            raise CompileError(
+                f"task {self._workflow.tasks[task].name!r}: `all_iterations` of {name!r} "
+                "is not supported yet where loops inside each other need jobs of their own"
+            )
+        found = []
+        for turn in range(iteration):
+            source = action_sources(self._workflow, task, action, turn)[name]
+            document = self._whole(task, name, source, self._plan.rows[task])
+            found.append({"turns": turns_of(loops, task, turn), **document})
         return found
 
     def _whole(
@@ -245,7 +268,7 @@ class RowBuilder:
         """Where an input is, with what the template puts into it."""
         found = self._document(name, source, consumers)
         if not isinstance(source, Made) or source.column is not None:
-            parts = self._workflow.tasks[task].parts.get(name, ())
+            parts = self._parts(task, name, source)
             if parts:
                 found["parts"] = [self._part(name, p, consumers) for p in parts]
             tolerant = self._workflow.tasks[task].schema.tolerances.get(name)
@@ -253,13 +276,18 @@ class RowBuilder:
                 found["allow_failed"] = list(tolerant)
         return found
 
+    def _parts(self, task: int, name: str, source: Source) -> tuple[Part, ...]:
+        """What is put into an input's value; of values of the template it is done."""
+        if isinstance(source, FromValues) and source.offsets is None:
+            return ()
+        return self._workflow.tasks[task].parts.get(name, ())
+
     def _later_turns(self, task: int) -> Iterator[tuple[int, Workflow]]:
         """By loop of the job, innermost first, what a task sees in its later turns."""
         for place in range(len(self._plan.loops) - 1, -1, -1):
             loop = self._workflow.loops[self._plan.loops[place].loop]
-            changed = with_feedback(self._workflow, loop, task)
-            if changed is not self._workflow:
-                yield place, changed
+            if concerns(self._workflow, loop, task):
+                yield place, with_feedback(self._workflow, loop)
 
     @staticmethod
     def _add_turn(found: dict[str, Any], place: int, later: dict[str, Any]) -> None:
@@ -320,7 +348,7 @@ class RowBuilder:
     ) -> dict[str, Any]:
         """Where what a rule looks at is, with what the template puts into it."""
         found = self._document(name, source, consumers)
-        parts = self._workflow.tasks[task].parts.get(name, ())
+        parts = self._parts(task, name, source)
         if parts and root == "inputs":
             found["parts"] = [self._part(name, part, consumers) for part in parts]
         return found
@@ -329,6 +357,8 @@ class RowBuilder:
         """Where a value is, for each of the job's rows."""
         if isinstance(source, Made):
             return self._made(source, consumers)
+        if isinstance(source, Kept):
+            return self._kept(source)
         if not isinstance(source, First | Several):
             return self._value(name, source, consumers)
         document, column = self._nested(name, source, consumers, own_row=True)
@@ -336,6 +366,8 @@ class RowBuilder:
 
     def _made(self, source: Made, consumers: Indices) -> dict[str, Any]:
         if self._is_in_row(source, consumers):
+            if self._passes_over(source):
+                return self._kept(self._turns_of([source]))
             own = self._steps[source.task, source.action]
             return {"from": "step", "step": own, "output": source.output}
         document = {
@@ -358,10 +390,14 @@ class RowBuilder:
                 return self._made(source, rows), Texts(["null"], np.zeros_like(rows))
             document: dict[str, Any] = {"from": "upstream", "output": source.output}
             document |= {"group": True} if source.grouped else {}
-            document |= {"last": True} if len(source.iterations) > 1 else {}
+            if len(source.iterations) > 1:
+                document |= {"last": True, "of": source.task}
             return document, self._upstream_cells(source, rows)
+        if isinstance(source, Kept):
+            return self._kept(source), Texts(["null"], np.zeros_like(rows))
         if isinstance(source, First):
-            inner = [self._nested(name, s, rows, own_row=own_row) for s in source.sources]
+            sources = self._by_turn(source.sources, rows) if own_row else source.sources
+            inner = [self._nested(name, s, rows, own_row=own_row) for s in sources]
             documents = [document for document, _ in inner]
             return {"from": "first", "sources": documents}, Together([c for _, c in inner])
         if isinstance(source, Several):
@@ -372,6 +408,51 @@ class RowBuilder:
         members = source.index[group_members(source.offsets, rows)]
         bounds = _bounds(group_sizes(source.offsets, rows))
         return {"from": "row"}, Lists(_values(name, source.table, members), bounds)
+
+    def _passes_over(self, source: Made) -> bool:
+        """Whether the last turn of loops behind which a value is used may lack it."""
+        return len(source.iterations) > 1 and not surely_makes(
+            self._workflow, source.task, source.output
+        )
+
+    def _by_turn(self, sources: Sequence[Source], rows: Indices) -> list[Source]:
+        """What different actions of a loop's task may have made, as one: the latest."""
+        found: list[Source] = []
+        made: list[Made] = []
+        for source in sources:
+            if (
+                isinstance(source, Made)
+                and self._passes_over(source)
+                and self._is_in_row(source, rows)
+            ):
+                if made and made[-1].task == source.task:
+                    made.append(source)
+                    found[-1] = self._turns_of(made)
+                else:
+                    made = [source]
+                    found.append(self._turns_of(made))
+            else:
+                made = []
+                found.append(source)
+        return found
+
+    def _turns_of(self, makers: Sequence[Made]) -> Kept:
+        """What any turn made of the loops that end between actions and a value's use."""
+        loops = self._workflow.loops
+        around = loops_around(loops, makers[0].task)
+        inside = prod(loops[index].iterations for index in around)
+        while inside > len(makers[0].iterations):
+            inside //= loops[around.pop(0)].iterations
+        return Kept(tuple(makers), around[0])
+
+    def _kept(self, source: Kept) -> dict[str, Any]:
+        """What the row's own steps made in earlier turns of a loop of the job."""
+        return {
+            "from": "kept",
+            "steps": [self._steps[made.task, made.action] for made in source.makers],
+            "output": source.makers[0].output,
+            "loop": [planned.loop for planned in self._plan.loops].index(source.loop),
+        }
 
     def _several(
         self, name: str, source: Several, rows: Indices

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpcflow.compile.loops import as_seen
+from hpcflow.compile.loops import Fed, as_seen, surely_makes
 from hpcflow.compile.plan import CompileError
 from hpcflow.model.conditions import split_path
-from hpcflow.model.loops import feeding_loop, source_iterations
+from hpcflow.model.loops import feeding_loop, loops_around, source_iterations
 from hpcflow.model.schema import file_label
 from hpcflow.model.workflow import FromSeveral, FromTask, FromValues
 
@@ -67,6 +67,17 @@ class First:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What the latest executed of some actions' runs has made, in earlier turns of a loop.
+
+    loop: its index in the workflow.
+    """
+
+    makers: tuple[Made, ...]
+    loop: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Several:
     """Different sources for different elements; the column says which, and for what row."""
 
@@ -74,7 +85,7 @@ class Several:
     column: FromSeveral
 
 
-Source = FromValues | Made | First | Several
+Source = FromValues | Made | First | Kept | Several
 
 
 def action_sources(
@@ -117,7 +128,32 @@ def _located(
     if isinstance(source, First | Several):
         inner = (_located(workflow, task, iteration, name, s) for s in source.sources)
         return replace(source, sources=tuple(inner))
+    if isinstance(source, Kept) and iteration:
+        return _earlier(workflow, task, iteration, source)
     return source
+
+
+def _earlier(workflow: Workflow, task: int, iteration: int, kept: Kept) -> Source:
+    """What earlier turns made, where each has jobs of its own: the latest first."""
+    around = {*loops_around(workflow.loops, task)}
+    around |= {i for made in kept.makers for i in loops_around(workflow.loops, made.task)}
+    if around != {kept.loop}:
+        raise _unsupported(workflow, kept.makers[0].task, kept.makers[0].output)
+    turns = reversed(range(iteration))
+    return First(
+        tuple(
+            replace(made, iterations=range(turn, turn + 1))
+            for turn in turns
+            for made in kept.makers
+        )
+    )
+
+
+def _unsupported(workflow: Workflow, task: int, output: str) -> CompileError:
+    return CompileError(
+        f"task {workflow.tasks[task].name!r}: what a loop passes on as {output!r} is made "
+        "only where rules hold, which is not supported yet in loops like this one"
+    )
 
 
 def value_source(
@@ -153,6 +189,8 @@ def _column_source(workflow: Workflow, column: InputColumn) -> Source:
     makers = schema.producers(column.output)
     if not makers:
         makers = [schema.producer(column.output)]
+    if isinstance(column, Fed) and not surely_makes(workflow, column.task, column.output):
+        return _fed_source(workflow, column, makers)
     passed = workflow.tasks[column.task].inputs.get(column.output)
     if len(makers) == 1 and (
         passed is None or schema.actions[makers[0]].surely_makes(column.output)
@@ -171,9 +209,38 @@ def _column_source(workflow: Workflow, column: InputColumn) -> Source:
     return Several((source,), members)
 
 
+def _fed_source(workflow: Workflow, column: Fed, makers: list[int]) -> Source:
+    """What a loop passes on, where rules may keep a turn from making it."""
+    feeding = [
+        index
+        for index, loop in enumerate(workflow.loops)
+        if column.feedback is not None
+        and any(
+            (one.task, one.input) == (column.feedback.task, column.feedback.input)
+            for one in loop.feedback
+        )
+    ]
+    passed = {
+        one.producer
+        for loop in workflow.loops
+        for one in loop.feedback
+        if (one.task, one.input) == (column.task, column.output)
+    }
+    if column.offsets is not None or column.before is None or passed - {column.task}:
+        raise _unsupported(workflow, column.task, column.output)
+    made = tuple(Made(column.task, k, column.output, column) for k in makers)
+    source = _first([Kept(made, feeding[0]), _column_source(workflow, column.before)])
+    assert source is not None
+    return source
+
+
 def take(column: InputColumn, elements: Indices) -> InputColumn:
     """The column of chosen elements, whose lists become members of a list of parts."""
     rows = elements.astype(np.int64)
+    if isinstance(column, Fed) and column.offsets is None:
+        before = column.before and take(column.before, elements)
+        chosen = column.elements[rows]
+        return replace(column, elements=chosen, before=before)
     if column.offsets is None and isinstance(column, FromValues):
         return FromValues(column.table, column.index[rows])
     if column.offsets is None and isinstance(column, FromTask):
@@ -245,6 +312,11 @@ def made_sources(
     """
     sources = action_sources(workflow, task, action, iteration)
     named: list[tuple[str, Source]] = list(sources.items())
+    script = workflow.tasks[task].schema.actions[action].script
+    wanted = script.all_iterations if script is not None else ()
+    for turn in range(iteration) if wanted else ():
+        earlier = action_sources(workflow, task, action, turn)
+        named += [(name, earlier[name]) for name in wanted]
     for rule, source in rule_sources(workflow, task, action, iteration):
         if source is not None:
             named.append((f"rule {rule_path(rule)}", source))
@@ -258,6 +330,8 @@ def made_sources(
 def _leaves(source: Source) -> Iterator[Made]:
     if isinstance(source, Made):
         yield source
+    elif isinstance(source, Kept):
+        yield from source.makers
     elif isinstance(source, First):
         for one in source.sources:
             yield from _leaves(one)

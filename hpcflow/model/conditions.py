@@ -390,10 +390,11 @@ class RuleTest:
 
     rule: `{"path": "inputs.p.a", "condition": ...}`, perhaps with `cast` (from the
     name of a type to another's) and `default`; or `{"check_exists": PATH}`, or
-    `{"check_missing": PATH}`. The condition stands in it as in a template.
+    `{"check_missing": PATH}`. The condition stands in it as in a template. Its `doc` is
+    said of what does not fulfil it.
     """
 
-    __slots__ = ("_cast", "_condition", "_default", "check", "path")
+    __slots__ = ("_cast", "_condition", "_default", "check", "doc", "path")
 
     def __init__(self, rule: Mapping[str, Any]) -> None:
         self.check = next((c for c in ("check_exists", "check_missing") if c in rule), "")
@@ -401,6 +402,7 @@ class RuleTest:
         self._condition = None if self.check else parse_condition(decode(rule["condition"]))
         self._cast: Mapping[str, str] = rule.get("cast") or {}
         self._default = decode(rule.get("default"))
+        self.doc = f" ({rule['doc']})" if "doc" in rule else ""
 
     def holds(self, found: bool, value: Any) -> bool:
         """Whether it holds; `found` is False where its path leads to nothing."""
@@ -416,10 +418,10 @@ class RuleTest:
     def why_not(self, found: bool, value: Any) -> str:
         """What to say of a run that is skipped because it does not hold."""
         if self._condition is None:
-            return f"{self.path} is {'given' if found else 'not given'}"
+            return f"{self.path} is {'given' if found else 'not given'}{self.doc}"
         shown = repr(self._subject(found, value))
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
-        return f"{self.path} is {shown}; the rule asks for {self._condition}"
+        return f"{self.path} is {shown}; the rule asks for {self._condition}{self.doc}"
 
     def _subject(self, found: bool, value: Any) -> Any:
         if not found:

@@ -35,6 +35,8 @@ class Resources:
     qos: str | None = None
     # (option, value); None: a flag without a value
     directives: tuple[tuple[str, str | None], ...] = ()
+    # the user's commands in place of the scheduler's: "submit", "show", "delete" -> words
+    commands: tuple[tuple[str, tuple[str, ...]], ...] = ()
     use_job_array: bool | None = None
     max_array_items: int | None = None
     elements_per_job: int | None = None
@@ -43,6 +45,7 @@ class Resources:
     # the key of the environment, where it is another than the action's alone
     environment: str | None = None
     combine_scripts: bool = False
+    write_app_logs: bool = False  # lines of what each item does
     combine_jobscript_std: bool = True  # stdout and stderr of a jobscript in one file
     shell_command: tuple[str, ...] = ()  # the bash that executes runs, and its options
     shebang_args: str = ""  # what follows `#!/bin/bash` in a jobscript

@@ -41,13 +41,17 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command of an action; its text may hold `<<...>>` forms."""
+    """One command of an action; its text may hold `<<...>>` forms.
+
+    scripts: the files of its `<<script:NAME>>`, by that name.
+    """
 
     command: str
     stdout: Capture | None = None
     stderr: Capture | None = None
     rules: tuple[dict[str, Any], ...] = ()  # all must hold, else it is left out
     stdin: str = ""  # `<<parameter:p>>`, `<<file:L>>` or a file's name
+    scripts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Script:
     returns: what the function does: a dict of the outputs, the value of the one output,
         or nothing that matters.
     options: further arguments of the function, encoded as `jobstores.values` does.
+    all_iterations: inputs of which it gets the values in all iterations up to its own.
     is_program: it is an executable file, and `content` is in base64; `executable` may be
         empty, where it is executed by itself.
     """
@@ -81,6 +86,7 @@ class Script:
     returns: str = RETURNS_OUTPUTS
     is_program: bool = False
     options: tuple[tuple[str, Any], ...] = ()
+    all_iterations: tuple[str, ...] = ()
 
     @property
     def is_python(self) -> bool:
@@ -124,8 +130,8 @@ class ActionFiles:
     """What an action has to do with command files, by their labels.
 
     needs: they are in the directory when a run starts. makes: they are there when it has
-    ended, or it has failed. saves, removes: they are kept with the workflow after a run
-    that succeeded; and deleted after that.
+    ended, or it has failed; a label may be of both. saves, removes: they are kept with
+    the workflow after a run that succeeded; and deleted after that.
     arguments: names of the script's function, and the files whose paths they get.
     replaceable: an element that is given the files it makes needs no run.
     """

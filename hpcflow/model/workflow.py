@@ -259,6 +259,8 @@ class Workflow:
     seeds: those drawn for random sequences that set none, by the path in the
         template that would set them.
     loops: one that holds another stands before it.
+    config: items of the configuration that hold for this workflow.
+    compression: of its store's columns, see `jobstores.zarr_columns.codecs`.
     """
 
     name: str
@@ -271,3 +273,5 @@ class Workflow:
     loops: tuple[Loop, ...] = ()
     imports: tuple[Import, ...] = ()
     additions: tuple[Addition, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    compression: dict[str, Any] = field(default_factory=dict)

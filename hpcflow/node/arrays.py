@@ -1,8 +1,8 @@
 """Stored values without NumPy, which the node side does not import.
 
-Arrays become nested lists, and objects what their classes store: enough to be the text of a shell variable or JSON. A
-`direct` script gets values as they are stored and decodes them in its own
-Python, arrays as arrays.
+Arrays become nested lists, and objects what their classes store: enough to be the text
+of a shell variable or JSON. A `direct` script gets values as they are stored and decodes
+them in its own Python, arrays as arrays.
 """
 
 from __future__ import annotations

@@ -46,8 +46,14 @@ def given(step: Step, label: str, row: List[Any]) -> Places | None:
 
 
 def replaced(step: Step, row: List[Any]) -> Dict[str, Places] | None:
-    """What a run would make, where the user has given all of it; else None."""
-    made = {label: given(step, label, row) for label in _members(step).get("makes", ())}
+    """What a run would make, where the user has given all of it; else None.
+
+    A run that goes on with a given file still has to do that.
+    """
+    members = _members(step)
+    if not set(members.get("makes", ())).isdisjoint(members.get("needs", ())):
+        return None
+    made = {label: given(step, label, row) for label in members.get("makes", ())}
     if not made or any(places is None for places in made.values()):
         return None
     return {PREFIX + label: places for label, places in made.items() if places}

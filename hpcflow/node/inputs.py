@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Dict, List
 
 from hpcflow.node.shell import UnusableValueError
@@ -17,6 +18,7 @@ from hpcflow.node.sources import (
 
 if TYPE_CHECKING:
     from hpcflow.node.manifest import Manifest, Step
+    from hpcflow.node.rows import RowState
     from hpcflow.node.rules import StepRules
     from hpcflow.node.upstream import UpstreamRuns
     from jobstores.port import ObjectPort
@@ -72,18 +74,56 @@ class Inputs:
             self._rules_of(step).check(row, outcomes)
         for required in step.requires:
             self.sources.check(required, row, outcomes)
-        found = {}
-        for name, source in step.inputs.items():
-            kind = source["from"]
-            if kind == "row":
-                found[name] = row[source["column"]]
-            elif kind == "constant":
-                found[name] = source["value"]
-            else:
-                found[name] = self.sources.value_of(source, row, outcomes)
-            if "parts" in source:
-                found[name] = with_parts(name, found[name], source["parts"], row)
+        return {
+            name: self._one(name, source, row, outcomes)
+            for name, source in step.inputs.items()
+        }
+
+    def _one(
+        self, name: str, source: Dict[str, Any], row: List[Any], outcomes: List[Record]
+    ) -> Any:
+        kind = source["from"]
+        if kind == "row":
+            found = row[source["column"]]
+        elif kind == "constant":
+            found = source["value"]
+        else:
+            found = self.sources.value_of(source, row, outcomes)
+        if "parts" in source:
+            found = with_parts(name, found, source["parts"], row)
         return found
+
+    def note_histories(
+        self, step: Step, row: RowState, iteration: int, turns: Dict[str, int]
+    ) -> None:
+        """Note what a step's inputs are in a row's iteration, of those wanted later on.
+
+        An iteration that has no value is left out.
+
+        Raises:
+            Defer, NotYet: a value can't be had now.
+            UnusableValueError: the template puts a part where a value has no place.
+        """
+        for name in step.histories:
+            known = row.histories.setdefault((step.index, name), {})
+            source = step.inputs[name]
+            for number, one in enumerate(source.get("earlier", ())):
+                if number not in known:
+                    self._note(known, number, one["turns"], name, one, row)
+            self._note(known, iteration, turns, name, source, row)
+
+    def _note(
+        self,
+        known: Dict[int, Any],
+        iteration: int,
+        turns: Dict[str, int],
+        name: str,
+        source: Dict[str, Any],
+        row: RowState,
+    ) -> None:
+        with suppress(Skip):
+            value = self._one(name, source, row.columns, row.outcomes)
+            known[iteration] = {"loop_idx": turns, "value": value}
 
     def _rules_of(self, step: Step) -> StepRules:
         """The rules of a step, ready to be tested; their module is loaded for them."""

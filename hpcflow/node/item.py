@@ -98,7 +98,14 @@ def _attempt(
     """Execute the attempt's runs and close its segment."""
     signals = processes.SignalPipe()
     signals.install()
-    journal = Journal(attempt.writer, manifest.silence_s)
+    note = None
+    if manifest.app_log:
+        from hpcflow.node.app_log import AppLog
+
+        place = f"{manifest.submission}/{manifest.job}/{attempt.item.item}"
+        path = f"{manifest.root}/logs/{place}.{attempt.number}.app.log"
+        note = AppLog(path).note
+    journal = Journal(attempt.writer, manifest.silence_s, note)
     loop = _loop(port, manifest, attempt, journal, signals, null_fd, begun_at)
     try:
         try:

@@ -39,10 +39,19 @@ def microseconds() -> int:
 
 
 class Journal:
-    """Appends an attempt's records; `tick` does what is due."""
+    """Appends an attempt's records; `tick` does what is due.
 
-    def __init__(self, writer: SegmentWriter, silence_s: float) -> None:
+    note: is told of each record, where somebody wants to read of them.
+    """
+
+    def __init__(
+        self,
+        writer: SegmentWriter,
+        silence_s: float,
+        note: Callable[[Record], None] | None = None,
+    ) -> None:
         self._writer = writer
+        self._note = note
         self._beat_after_s = silence_s / 4
         self._lost_after_s = silence_s / 2
         self._waiting: Deque[Record] = deque()
@@ -59,6 +68,8 @@ class Journal:
     def append(self, record: Record) -> None:
         """Record an event; it is durable after the next sync."""
         self._waiting.append(record)
+        if self._note is not None:
+            self._note(record)
         if not self._failing:
             self._pass_on()
 

@@ -68,6 +68,7 @@ class Step:
         "file",
         "files",
         "function",
+        "histories",
         "index",
         "inputs",
         "iteration",
@@ -106,6 +107,8 @@ class Step:
         self.around: List[Tuple[int, int]] = []
         self.element_column: int = fields["element_column"]
         self.inputs: Dict[str, Dict[str, Any]] = fields["inputs"]
+        # Inputs of which the run gets the values in all iterations up to its own.
+        self.histories = [name for name, one in self.inputs.items() if "earlier" in one]
         self.requires: List[int] = fields["requires"]
         self.rules: List[Dict[str, Any]] = fields.get("rules", [])
         self.kind: str = fields["kind"]
@@ -135,7 +138,9 @@ class Step:
 
     def sources(self) -> Iterator[Dict[str, Any]]:
         """Where its inputs, and what its rules look at, come from."""
-        yield from self.inputs.values()
+        for source in self.inputs.values():
+            yield source
+            yield from source.get("earlier", ())
         for rule in self.rules:
             if "source" in rule:
                 yield rule["source"]
@@ -158,6 +163,7 @@ class Manifest:
     """What is the same for all rows of a job. `root` is the workflow's directory."""
 
     __slots__ = (
+        "app_log",
         "concurrency",
         "directory",
         "guards",
@@ -181,6 +187,7 @@ class Manifest:
         self.job: int = fields["job"]
         self.rows: int = fields["rows"]
         self.items: int = fields["items"]
+        self.app_log: bool = fields.get("app_log", False)
         self.concurrency: int = max(1, fields.get("concurrency", 1))
         self.silence_s: float = fields.get("silence_s", 70.0)
         self.id_variables: List[str] = fields.get("id_variables", [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Tuple
 
 from hpcflow.node import manifest as manifests
 
@@ -12,6 +12,46 @@ if TYPE_CHECKING:
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 15.0
+
+
+class Outcomes(List["Record"]):
+    """The latest records of a row's steps; of a row with loops, also what it has made.
+
+    turns: of each loop, the row's present one; the row changes it.
+    """
+
+    def __init__(self, turns: List[int]) -> None:
+        super().__init__()
+        self._turns = turns
+        self._kept: Dict[Tuple[int, str], Tuple[int, List[int], Record]] = {}
+        self._count = 0
+
+    def keep(self, step: int, record: Record) -> None:
+        """Note a record, but where a rule kept the run from being executed."""
+        if record["t"] == "skip" and record.get("rule"):
+            return
+        self._count += 1
+        entry = (self._count, list(self._turns), record)
+        for output in record["out"] if record.get("ok") else ("",):
+            self._kept[step, output] = entry
+
+    def latest(self, steps: List[int], output: str, loop: int) -> Tuple[int, Record] | None:
+        """The step and record of the last run that made an output, or failed to.
+
+        loop: of which any turn counts, in the present turns of those around it.
+        """
+        found = [
+            (count, step, record)
+            for step in steps
+            for count, turns, record in (
+                self._kept[key] for key in ((step, output), (step, "")) if key in self._kept
+            )
+            if turns[:loop] == self._turns[:loop]
+        ]
+        if not found:
+            return None
+        _, step, record = max(found, key=lambda one: one[0])
+        return step, record
 
 
 class RowState:
@@ -25,7 +65,8 @@ class RowState:
     """
 
     __slots__ = (
-        "at", "columns", "executed", "marks", "number", "outcomes", "settled", "turns",
+        "at", "columns", "executed", "histories", "marks",
+        "number", "outcomes", "settled", "turns",
         "undecided",
     )  # fmt: skip
 
@@ -35,10 +76,12 @@ class RowState:
         self.number = number
         self.columns = columns
         self.at = 0
-        self.outcomes: List[Record] = []
         self.turns = [0] * loops
+        self.outcomes = Outcomes(self.turns)
         self.marks = [0] * loops
         self.executed = 0
+        # by step and input: of each iteration its turns and the encoded value
+        self.histories: Dict[Tuple[int, str], Dict[int, Any]] = {}
         self.settled = not guarded
         self.undecided = ""
 
@@ -50,6 +93,7 @@ class RowState:
             self.outcomes.append(record)
         self.at += 1
         if self.turns:
+            self.outcomes.keep(self.at - 1, record)
             self.executed += record["t"] == "end"
             self.settled = False
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Tuple
 
 from hpcflow.node.outputs import shortened
+from hpcflow.node.rows import Outcomes
 from jobstores.references import resolve
 
 if TYPE_CHECKING:
@@ -104,7 +106,10 @@ class Sources:
 
     def check(self, index: int, row: List[Any], outcomes: List[Record]) -> bool:
         """Whether an earlier step of the row succeeded; False if that does not matter."""
-        step, record = self._steps[index], outcomes[index]
+        return self._check(index, outcomes[index], row)
+
+    def _check(self, index: int, record: Record, row: List[Any]) -> bool:
+        step = self._steps[index]
         if record.get("ok"):
             return True
         run = step.run(row)
@@ -129,6 +134,8 @@ class Sources:
             return source["value"]
         if kind == "row":
             return cell
+        if kind == "kept":
+            return self._kept(source, row, outcomes)
         if kind == "rules":
             from hpcflow.node.rules import hold
 
@@ -175,8 +182,11 @@ class Sources:
         if kind != "first":
             return self._value(source, cell, row, outcomes, None)
         last: ByRule | None = None
-        for inner, sub in zip(source["sources"], cell):
+        for inner, sub in _by_task(source["sources"], cell):
             try:
+                if isinstance(sub, Turns):
+                    assert self._upstream is not None
+                    return self._upstream.last_of(sub)
                 if inner["from"] in ("step", "upstream") and not inner.get("group"):
                     return self._single(inner, sub, row, outcomes)
                 return self._value(inner, sub, row, outcomes, None)
@@ -193,12 +203,41 @@ class Sources:
             raise left_out(outcomes[index]["run"], output, self._steps[index])
         return resolve(self._port, out[output])
 
+    def _kept(self, source: Dict[str, Any], row: List[Any], outcomes: List[Record]) -> Any:
+        """What the row has made in an earlier turn of its loops."""
+        assert isinstance(outcomes, Outcomes)
+        output = source["output"]
+        found = outcomes.latest(source["steps"], output, source["loop"])
+        if found is None:
+            raise ByRule(f"no turn of a loop has made {output!r}")
+        index, record = found
+        if not self._check(index, record, row):
+            return None
+        return resolve(self._port, record["out"][output])
+
     def _expect(self, source: Dict[str, Any], cells: List[Any]) -> None:
         """Have the items of other jobs read together that a list needs."""
         if self._upstream is not None:
             inner = source["sources"]
             places = [p for part, cell in cells for p in _places(inner[part], cell)]
             self._upstream.expect(places)
+
+
+class Turns(List[Tuple[Any, str]]):
+    """Of some actions of a looped task the runs, and the output that each may make."""
+
+
+def _by_task(
+    sources: List[Dict[str, Any]], cells: List[Any]
+) -> Iterator[Tuple[Dict[str, Any], Any]]:
+    """Sources with their cells; those that are turns of one task are put together."""
+    pairs = groupby(zip(sources, cells), lambda pair: pair[0].get("of"))
+    for task, found in pairs:
+        if task is None:
+            yield from found
+            continue
+        members = list(found)
+        yield members[0][0], Turns((cell, inner["output"]) for inner, cell in members)
 
 
 def _places(source: Dict[str, Any], cell: Any) -> Iterator[List[int]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Dict, List, Tuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 from hpcflow.node.inputs import ByRule, Defer, NotYet, Skip
 from hpcflow.node.journal import microseconds
@@ -82,7 +83,30 @@ class Starter:
             accepted = self._accepted.get(row.run(step))
             if accepted is None:
                 return step
+            if step.histories:
+                with suppress(Defer, UnusableValueError):  # a later run says so
+                    self._note_histories(step, row)
             row.take(accepted)
+
+    def _note_histories(self, step: Step, row: RowState) -> Dict[str, Any]:
+        """Note what inputs are in this iteration; gives those of all iterations.
+
+        Raises:
+            Defer, NotYet, UnusableValueError: see `Inputs.note_histories`.
+        """
+        if self._turns is not None:
+            step = self._turns.in_turn(step, row)
+        iteration, text = self._turn_of(step, row)
+        pairs = (pair.rpartition("=") for pair in text.split(";") if pair)
+        turns = {name: int(turn) for name, _, turn in pairs}
+        self._inputs.note_histories(step, row, iteration, turns)
+        return {
+            name: {
+                f"iteration_{number}": one
+                for number, one in sorted(row.histories[step.index, name].items())
+            }
+            for name in step.histories
+        }
 
     def begin(self, step: Step, slot: Slot, row: RowState, now: float) -> Run | Record:
         """Start a row's run, or say, as its final record, why not.
@@ -104,7 +128,9 @@ class Starter:
             if out is not None:
                 return needless_record(run, out, slot.index, slot.log.size())
         try:
+            histories = self._note_histories(step, row) if step.histories else {}
             inputs = self._inputs.of(step, row.columns, row.outcomes)
+            inputs.update(histories)
             launch = self.launcher.prepare(
                 step,
                 row.number,

@@ -79,9 +79,12 @@ class Loops:
         if index not in self._conditions:
             given = arrays.decode(loop.termination["condition"])
             self._conditions[index] = parse_condition(given)
-        record = row.outcomes[loop.termination["step"]]
-        return not is_fulfilled(
-            self._port, self._conditions[index], loop.termination, record
+        makers = (loop.termination["step"], *loop.termination.get("others", ()))
+        return not any(
+            is_fulfilled(
+                self._port, self._conditions[index], loop.termination, row.outcomes[step]
+            )
+            for step in makers
         )
 
 
@@ -141,7 +144,7 @@ class Guards:
         row.settled = True
 
     def _ends(self, guard: Dict[str, Any], condition: Condition, row: RowState) -> bool:
-        last = self._upstream.last_run(row.columns[guard["column"]])
+        last = next(self._upstream.executed(row.columns[guard["column"]]), None)
         if last is None:
             return True
         try:

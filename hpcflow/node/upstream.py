@@ -118,31 +118,48 @@ class UpstreamRuns:
         raise NotYet(f"run {run} of {self._name(upstream)} is not decided")
 
     def last(self, places: Sequence[List[int]], output: str) -> Any:
-        """The output of the last executed of some runs, see `last_run` and `value`."""
-        found = self.last_run(places)
-        if found is None:
-            raise Skip("no iteration of what makes an input was executed")
-        return self.value(*found, output)
+        """The output of the last of some runs, see `last_of`."""
+        return self.last_of([(places, output)])
 
-    def last_run(self, places: Sequence[List[int]]) -> Tuple[int, int, int] | None:
-        """The job, item and run of the last executed of some runs; None where none was.
+    def last_of(self, makers: Sequence[Tuple[Sequence[List[int]], str]]) -> Any:
+        """An output that one of several runs of each iteration may make: the last one.
 
-        places: `[U, ITEM, FIRST_RUN, STEP, COUNT]` each, of which the first run that has
-        a record counts.
+        makers: by action of a task, the places of its runs, see `executed`, and the
+        output. Iterations in which rules kept all of them from making it are passed over.
 
         Raises:
-            Defer, NotYet: that is not decided.
+            Skip, Defer, NotYet: see `value`.
         """
+        by_rule: ByRule | None = None
+        for runs in zip(*(self.executed(places) for places, _ in makers)):
+            for (_, output), (upstream, item, run) in zip(makers, runs):
+                try:
+                    return self.value(upstream, item, run, output)
+                except ByRule as outcome:
+                    by_rule = by_rule or outcome
+        raise by_rule or Skip("no iteration of what makes an input was executed")
+
+    def executed(self, places: Sequence[List[int]]) -> Iterator[Tuple[int, int, int]]:
+        """The job, item and run of those of some runs that have a record, in their order.
+
+        places: `[U, ITEM, FIRST_RUN, STEP, COUNT]` each.
+
+        Raises:
+            Defer, NotYet: there is none, and that may change.
+        """
+        any_found = False
         for upstream, item, first, step, count in places:
             runs = self._items.of(upstream, item, first)
             for run in range(first, first + step * count, step):
                 if runs.knows(run):
-                    return upstream, item, run
+                    any_found = True
+                    yield upstream, item, run
+            if any_found:
+                continue
             if runs.fenced:
                 raise Defer(f"item {item} of {self._name(upstream)} was given up")
             if not runs.through:
                 raise NotYet(f"item {item} of {self._name(upstream)} has not ended")
-        return None
 
     def _name(self, upstream: int) -> str:
         other = self._manifest.upstream[upstream]

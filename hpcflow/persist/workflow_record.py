@@ -109,6 +109,13 @@ def encode_workflow(
         "tasks": [_task_info(task) for task in workflow.tasks],
         "submissions": [],
     }
+    if workflow.config:
+        info["config"] = workflow.config
+    commands = _commands(workflow)
+    if commands:
+        info["commands"] = commands
+    if workflow.compression:
+        info["compression"] = workflow.compression
     if workflow.loops:
         info["loops"] = _loops_info(workflow)
     documents = {"model": json.dumps(model).encode(), **files.documents}
@@ -135,6 +142,9 @@ def encode_growth(
         "additions": [_addition_to_json(one) for one in workflow.additions],
     }
     info = {**info, "tasks": [*info["tasks"], *map(_task_info, new)]}
+    commands = _commands(workflow)
+    if commands:
+        info["commands"] = commands
     imports = _encode_imports(workflow, tables, len(model.get("imports", ())))
     if imports:
         model["imports"] = [*model.get("imports", ()), *imports]
@@ -157,6 +167,17 @@ def _ranges(tasks: Iterable[Task]) -> tuple[IdRange, ...]:
         IdRange(str(task.index), task.run_base, task.num_runs, _outputs(task))
         for task in tasks
     )
+
+
+def _commands(workflow: Workflow) -> dict[str, dict[str, list[str]]]:
+    """The commands in place of schedulers' own, by scheduler; "": the configuration's."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for task in workflow.tasks:
+        for column in task.resources:
+            for resources in column.table:
+                for what, words in resources.commands:
+                    found.setdefault(resources.scheduler or "", {})[what] = list(words)
+    return found
 
 
 def _loops_info(workflow: Workflow) -> list[list[Any]]:
@@ -347,6 +368,8 @@ class WorkflowReader:
             loops=self.loops(),
             imports=self.imports(),
             additions=tuple(Addition(**one) for one in self.model.get("additions", ())),
+            config=info.get("config", {}),
+            compression=info.get("compression", {}),
         )
 
     def loops(self) -> tuple[Loop, ...]:

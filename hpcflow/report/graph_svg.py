@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 from hpcflow.report.graph_text import edge_text, task_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hpcflow.report.graph import GraphEdge, WorkflowGraph
 
 # In pixels; a letter's width is that of the widest common fonts, so that text fits.
 LETTER, LINE, PAD = 7.5, 17.0, 10.0
 GAP_X, GAP_Y, MARGIN = 28.0, 64.0, 16.0
 LANE = 14.0  # the width that an arrow takes where it passes a row
+ALONG = (0.5, 0.2, 0.8)  # where on an arrow's last bend its label may be
 SWEEPS = 6  # how often rows are put in order by their neighbours
 
 _STYLE = (
@@ -24,7 +27,8 @@ _STYLE = (
     ".box{fill:#f4f7fb;stroke:#4a6785}"
     ".arrow{fill:none;stroke:#4a6785}"
     ".back{stroke-dasharray:5 4}"
-    ".label{font-size:12px;paint-order:stroke;stroke:#fff;stroke-width:4px}"
+    ".label{font-size:12px}"
+    ".halo{font-size:12px;fill:#fff;stroke:#fff;stroke-width:4px}"
 )
 _TIP = (
     '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" '
@@ -63,21 +67,27 @@ def render_svg(graph: WorkflowGraph) -> str:
     back = [edge for edge in graph.edges if edge.back]
     right = width + (GAP_X + LANE * len(back) if back else 0.0)
     labels = max((len(edge_text(edge)) for edge in back), default=0) * LETTER
-    size = f"{right + labels + 2 * MARGIN:.0f} {height + 2 * MARGIN:.0f}"
+    across, down = right + labels + 2 * MARGIN, height + 2 * MARGIN
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-MARGIN:.0f} {-MARGIN:.0f} '
-        f'{size}" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{across:.0f}" '
+        f'height="{down:.0f}" viewBox="{-MARGIN:.0f} {-MARGIN:.0f} {across:.0f} '
+        f'{down:.0f}" role="img">'
     )
     parts = [
         head,
         f"<title>{escape(graph.name)}</title>",
         f"<style>{_STYLE}</style>",
         _TIP,
+        (
+            f'<rect x="{-MARGIN:.0f}" y="{-MARGIN:.0f}" width="{across:.0f}" '
+            f'height="{down:.0f}" fill="#fff"/>'
+        ),
         *(_forward_arrow(route) for route in routes),
         *(
             _back_arrow(boxes, edge, width + GAP_X + LANE * number)
             for number, edge in enumerate(back)
         ),
+        *_labels(routes),
         *(_box(box) for box in boxes),
         "</svg>",
     ]
@@ -145,6 +155,8 @@ def _place(rows: list[list[_Spot]]) -> tuple[float, float]:
         height = max(spot.height for spot in row)
         for spot in row:
             spot.x = x + spot.width / 2
+            if not spot.lines:
+                spot.height = height  # an arrow goes straight past the boxes
             spot.y = y + (height - spot.height) / 2
             x += spot.width + GAP_X
         y += height + GAP_Y
@@ -153,18 +165,43 @@ def _place(rows: list[list[_Spot]]) -> tuple[float, float]:
 
 def _forward_arrow(route: _Route) -> str:
     first, last = route.spots[0], route.spots[-1]
-    points = [
-        (first.x, first.y + first.height),
-        *((spot.x, spot.y) for spot in route.spots[1:-1]),
-        (last.x, last.y),
-    ]
-    path = f"M{points[0][0]:.1f},{points[0][1]:.1f}"
-    for (x0, y0), (x1, y1) in pairwise(points):
-        bend = (y1 - y0) / 2
-        path += f" C{x0:.1f},{y0 + bend:.1f} {x1:.1f},{y1 - bend:.1f} {x1:.1f},{y1:.1f}"
-    (x0, y0), (x1, y1) = points[-2:]
-    label = _label(edge_text(route.edge), (x0 + x1) / 2, (y0 + y1) / 2, "middle")
-    return f'<path class="arrow" marker-end="url(#tip)" d="{path}"/>{label}'
+    path = f"M{first.x:.1f},{first.y + first.height:.1f}"
+    for above, below in pairwise(route.spots):
+        y0 = above.y + above.height
+        bend = (below.y - y0) / 2
+        path += f" C{above.x:.1f},{y0 + bend:.1f} {below.x:.1f},{below.y - bend:.1f}"
+        path += f" {below.x:.1f},{below.y:.1f}"
+        if below is not last:
+            end = f"{below.x:.1f},{below.y + below.height:.1f}"
+            path += f" C{below.x:.1f},{below.y:.1f} {end} {end}"
+    return f'<path class="arrow" marker-end="url(#tip)" d="{path}"/>'
+
+
+def _labels(routes: list[_Route]) -> Iterator[str]:
+    """The labels of arrows, on their last bends, where none is there already."""
+    taken: list[tuple[float, float, float]] = []  # the middle, and half the width
+    for route in routes:
+        above, below = route.spots[-2:]
+        text = edge_text(route.edge)
+        half = len(text) * LETTER / 2
+        y0 = above.y + above.height
+        spots = []
+        for t in ALONG:  # of the curve, whose ends are upright
+            x = above.x + (below.x - above.x) * (3 - 2 * t) * t * t
+            spots.append((x, y0 + (below.y - y0) * (1.5 * t * (1 - t) + t**3)))
+        x, y = next(
+            (
+                (x, y)
+                for x, y in spots
+                if not any(
+                    abs(x - other) < half + width and abs(y - at) < 0.9 * LINE
+                    for other, at, width in taken
+                )
+            ),
+            spots[0],
+        )
+        taken.append((x, y, half))
+        yield _label(text, x, y, "middle")
 
 
 def _back_arrow(boxes: list[_Spot], edge: GraphEdge, lane: float) -> str:
@@ -180,7 +217,10 @@ def _back_arrow(boxes: list[_Spot], edge: GraphEdge, lane: float) -> str:
 
 def _label(text: str, x: float, y: float, anchor: str) -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="label" {place}>{escape(text)}</text>'
+    # The halo is a text of its own: not everything that draws SVG knows `paint-order`.
+    return "".join(
+        f'<text class="{kind}" {place}>{escape(text)}</text>' for kind in ("halo", "label")
+    )
 
 
 def _box(box: _Spot) -> str:

@@ -62,13 +62,15 @@ class IterationReader:
         if loop is None:
             column = self._results.input_column(task, name)
             if any(self._beside(task, producer) for producer in _producers(column)):
-                return self._given(column, element, task, iteration)
+                value = self._given(column, element, task, iteration)
+                return self._results.with_parts(task, name, element, value)
             return self._first_input(task, name)[element]
         one = next(
             f for f in self._loops[loop].feedback if (f.task, f.input) == (task, name)
         )
         column = FromTask(one.producer, one.output, one.elements, one.offsets)
-        return self._given(column, element, task, iteration, loop)
+        value = self._given(column, element, task, iteration, loop)
+        return self._results.with_parts(task, name, element, value)
 
     def _beside(self, task: int, other: int) -> bool:
         """Whether two tasks share a loop."""

@@ -189,6 +189,22 @@ class ResultsReader:
             cells = _with_part(cells, part)
         return cells
 
+    def with_parts(self, task: int, name: str, element: int, value: Any) -> Any:
+        """A value of an input of an element, with the parts that the template puts in."""
+        position = self._base.info["tasks"][task]["inputs"].index(name)
+        cells = np.empty(1, dtype=object)
+        cells[0] = value
+        for part in self._reader.parts(task, position):
+            column = part.column
+            places = column.offsets
+            first, last = element, element + 1
+            if places is not None:
+                first, last = places[element : element + 2].tolist()
+            bounds = None if places is None else np.array([0, last - first])
+            mine = FromValues(column.table, column.index[first:last], bounds)
+            cells = _with_part(cells, Part(part.path, mine))
+        return cells[0]
+
     def varies(self, task: int, name: str) -> bool:
         """Whether the elements of a task differ in an input; what others made may."""
         if self.num_elements(task) < 2:
@@ -304,7 +320,7 @@ def _as_lists(members: Cells, offsets: NDArray[np.int64]) -> Cells:
 
 
 def _with_part(cells: Cells, part: Part) -> Cells:
-    """Values with a part put into each; those that are not there, or lack the place, stay."""
+    """Values with a part put into each; what is not there, or lacks the place, stays."""
     given = _take(part.column)
     if part.column.offsets is not None:
         given = _as_lists(given, part.column.offsets)

@@ -54,6 +54,11 @@ def make_workflow(
         ExistsError: the path is taken, or there is a store already.
         StorageError: it can't be written there, or `store` names no place for one.
     """
+    if store == "file" and workflow.compression:
+        raise StorageError(
+            "a store of the kind file has text that is not compressed: leave "
+            "`store_kwargs` out of the template, or take another kind of store"
+        )
     now = datetime.now(UTC)
     target = (path or default_path(workflow.name, now)).absolute()
     if os.path.lexists(target):

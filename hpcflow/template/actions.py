@@ -118,6 +118,7 @@ class ActionReader:
         self._environments: dict[str, Node] | None = {}
         self._read: dict[str, None] = {}
         self._mentioned: dict[str, None] = {}
+        self._scripts: dict[str, str] = {}  # of the command that is read
 
     def read(
         self, node: Node, path: Path, earlier: Sequence[Draft], elsewhere: frozenset[str]
@@ -407,6 +408,7 @@ class ActionReader:
             self._draft.made_at.setdefault(match[1], (at, path))
 
     def _read_command(self, node: Node, path: Path) -> Command:
+        self._scripts = {}
         found = command_text(node, path, self._section)
         if found is not None:
             self._read_text(*found)
@@ -417,7 +419,8 @@ class ActionReader:
             for stream in _STREAMS
         )
         text = "" if found is None else found[0].value
-        return Command(text, stdout, stderr, rules, stdin)
+        scripts = tuple(self._scripts.items())
+        return Command(text, stdout, stderr, rules, stdin, scripts)
 
     def _read_rules(self, node: Node, path: Path) -> tuple[dict[str, Any], ...]:
         """The rules of the action, or of one of its commands."""
@@ -460,11 +463,15 @@ class ActionReader:
             self._mention(form.name, at, path)
         elif form.kind == "env":
             check_specifier(form.name, self._environment, at, path, self._section)
+        elif form.kind == "script":
+            content = self._context.read_file(Node(form.name, at), path, "script")
+            if content is None:
+                self._section.faulty = True
+            else:
+                self._scripts[form.name] = content
         elif form.kind in BARE_KINDS:
             expected = "a command of an environment's executable, which may hold it"
             self._section.add(at, path, f"`{text}` has no meaning in a command", expected)
-        else:
-            self._section.later(at, path, f"`{text}` in a command")
 
     def _check_form_at(self, form: Form, text: str, at: int, path: Path) -> None:
         self._check_form(form, text, at, path)

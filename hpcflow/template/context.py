@@ -70,6 +70,7 @@ class Context:
     command_files: those that the template defines. parameters: those that are declared.
     open_workflow: opens another workflow by its path or locator; raises
     ImportFailedError. opened: those opened. imports: what was taken from them.
+    commands: in place of schedulers' own, by the scheduler and what they do.
     """
 
     problems: Problems
@@ -92,6 +93,7 @@ class Context:
     open_workflow: Callable[[str], OtherWorkflow] | None = None
     opened: dict[str, OtherWorkflow] = field(default_factory=dict)
     imports: list[Import] = field(default_factory=list)
+    commands: dict[tuple[str | None, str], str] = field(default_factory=dict)
 
     def read_file(self, node: Node, path: Path, what: str) -> str | None:
         """The text of the file that a node names; None where it can't be read."""

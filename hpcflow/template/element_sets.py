@@ -157,8 +157,9 @@ class _Reader:
         template = self._section.context.template_environments
         spec.environments = read_wish(node, path, self._schema, template, self._section)
         self._read_sources(child(node, "input_sources"))
-        sourceable = value_of(node, "sourceable_elem_iters")
-        spec.sourceable = None if sourceable is None else frozenset(sourceable)
+        sourceable = child(node, "sourceable_elem_iters")
+        if sourceable is not None:
+            spec.sourceable = frozenset(item.value for _, item in items(sourceable))
         spec.coincident = not value_of(node, "allow_non_coincident_task_sources", False)
         self._read_orders(child(node, "nesting_order"))
         spec.likely = None if self._hides_values() else self._names.likely

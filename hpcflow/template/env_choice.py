@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.model.environment import environment_key
-from hpcflow.template.nodes import Node, broken, child, entries, plain, value_of
+from hpcflow.template.nodes import Node, broken, child, entries, items, plain, value_of
 from hpcflow.template.problems import listed, nearest
 
 if TYPE_CHECKING:
@@ -105,8 +105,9 @@ def read_template_environments(root: Node | None, context: Context) -> TemplateE
         context.problems.add(presets.at, ("env_presets",), message)
     merge = value_of(root, "merge_envs", True)
     specs = read_specs(environments, (ENVIRONMENTS,), context)
-    named = None if presets is None else plain(presets)
-    order = (named,) if isinstance(named, str) else tuple(named or ())
+    listing = presets is not None and isinstance(presets.value, list)
+    named = [item for _, item in items(presets)] if listing else [presets]
+    order = tuple(item.value for item in named if item is not None)
     return TemplateEnvironments(specs, order) if merge else TemplateEnvironments()
 
 

@@ -26,6 +26,7 @@ from hpcflow.template.parameters import ValueReader, WrongValueError
 from hpcflow.template.parts import (
     PartMissingError,
     inside,
+    left_parts,
     merged,
     part_text,
     stacked,
@@ -35,6 +36,7 @@ from hpcflow.template.problems import nearest
 from hpcflow.template.resources import Layers, layers_of, resolve_resources
 from hpcflow.template.rules import read_rules
 from hpcflow.template.scopes import scopes_of
+from hpcflow.template.settings import note_commands
 from hpcflow.template.value_classes import ClassError, as_objects, find_class
 from hpcflow.template.where import distinct, fulfilling, of_task
 from jobstores.errors import JobStoreError
@@ -91,7 +93,10 @@ class SetExpander:
         upstream: Upstream,
         template_resources: Layers,
         context: Context,
+        *,
+        looped: bool = False,
     ) -> None:
+        self._looped = looped
         self._schema = schema
         self._spec = spec
         self._sources = sources
@@ -130,7 +135,8 @@ class SetExpander:
             return None
         found = {item.name: self._column(item, nesting) for item in self._schema.inputs}
         parts = self._put_parts(found, nesting)
-        declared = self._declared_groups(found, tuple(parts), nesting, number_groups)
+        unknown = tuple(n for n in parts if not isinstance(found[n], FromValues))
+        declared = self._declared_groups(found, unknown, nesting, number_groups)
         if self._failed():
             return None
         return ExpandedSet(
@@ -182,6 +188,7 @@ class SetExpander:
     def _upstream_axes(self) -> None:
         """One axis for all inputs that are taken together; none for a single value."""
         together: dict[tuple[int, str | None, float | None, str], list[SchemaInput]] = {}
+        coincident: dict[tuple[int, str | None, str], list[tuple[SchemaInput, Origin]]] = {}
         for item in self._schema.inputs:
             source = self._sources[item.name]
             if source is not None and source.task >= 0:
@@ -189,16 +196,18 @@ class SetExpander:
                 alone = "" if self._spec.coincident else item.name
                 key = (source.task, item.group, order, alone)
                 together.setdefault(key, []).append(item)
+                shared = (source.task, item.group, alone)
+                coincident.setdefault(shared, []).append((item, source))
             elif source is not None and source.options:
                 self._several_axis(item, source)
         self._import_axes()
-        for (task, group_name, order, _), members in together.items():
+        for (task, group_name, order, alone), members in together.items():
             state = self._upstream.state(task)
             if state.task is None:
                 self._spec.section.faulty = True  # that task's problems are reported there
                 continue
-            origins = [(item, self._sources[item.name]) for item in members]
-            taken = self._take(state, group_name, [(i, o) for i, o in origins if o])
+            shared = (task, group_name, alone)
+            taken = self._take(state, group_name, coincident[shared])
             if taken is None:
                 continue
             name = " and ".join(f"inputs.{item.name}" for item in members)
@@ -243,6 +252,9 @@ class SetExpander:
         columns: list[InputColumn] = []
         for origin in source.options:
             if origin.kind == "local":
+                if item.name not in self._spec.local | self._spec.partly_local:
+                    self._spec.section.faulty = True  # reported where it would be given
+                    return
                 table = self._local_table(item.name)
                 columns.append(FromValues(table, np.arange(len(table), dtype=np.int64)))
             elif origin.kind == "default":
@@ -263,7 +275,7 @@ class SetExpander:
                 if (
                     origin.kind == "input"
                     and state.task
-                    and origin.name in state.task.parts
+                    and left_parts(state.task, origin.name)
                 ):
                     self._add(
                         self._spec.place,
@@ -472,7 +484,10 @@ class SetExpander:
     def _put_parts(
         self, columns: dict[str, InputColumn], nesting: Nesting
     ) -> dict[str, tuple[Part, ...]]:
-        """Put parts in their places where all is known; give the others, by input."""
+        """Put parts in their places where all is known; give the others, by input.
+
+        In a loop, give all: its later turns may need them again.
+        """
         left: dict[str, tuple[Part, ...]] = {}
         for name, column in columns.items():
             parts = stacked(
@@ -490,9 +505,9 @@ class SetExpander:
             except JobStoreError as error:
                 self._add(self._spec.place, f"the input {name!r}: {error}")
                 continue
-            if known is None:
+            if known is None or self._looped:
                 left[name] = parts
-            else:
+            if known is not None:
                 columns[name] = known
         self._read_values(columns)
         self._make_objects(columns)
@@ -553,7 +568,7 @@ class SetExpander:
             return ()
         upstream = self._upstream.state(source.task).task
         assert upstream is not None
-        parts = upstream.parts.get(source.name, ())
+        parts = left_parts(upstream, source.name)
         taken = self._taken[name]
         if parts and taken.offsets is not None:
             what = ", ".join(f"{name}.{part_text(part.path)}" for part in parts)
@@ -636,6 +651,7 @@ class SetExpander:
         spec, own = self._spec, scopes_of(action.scope)
         layers = layers_of(action.scope, self._template_resources, spec.resources)
         resources = resolve_resources(layers, swept, action.scope)
+        note_commands(resources, spec.place, spec.section)
         specs = spec.environments.specs(
             [layer for _, layer in layers],
             [

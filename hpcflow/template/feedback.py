@@ -31,8 +31,18 @@ def find_feedback(
     found, wrong = [], []
     for state in states[first : last + 1]:
         for item in state.schema.inputs:
+            if item.name in fixed or item.parameter in fixed:
+                continue
             producer = _producer(state, item, first, last, states)
-            if item.name in fixed or producer is None:
+            if producer is None:
+                wrong += _not_routed(state, item, last, states)
+                continue
+            if item.name in producer.labels and producer.labels[item.name].where:
+                wrong.append(
+                    f"{producer.name!r} makes {item.name!r} for the next iteration of "
+                    f"{state.name!r} only of some elements (`where`), which is not "
+                    "supported yet"
+                )
                 continue
             source = _source(state, item, producer, states)
             if source is None:
@@ -63,17 +73,33 @@ def _producer(
     states: Sequence[TaskState],
 ) -> TaskState | None:
     """The last task of a loop that makes an input anew; None where it is not changed."""
-    if item.name != item.parameter:
-        return None  # labelled ones come from inputs only
     for origin in state.sources.get(item.name, ()):
         if origin is None or origin.kind != "output":
             continue
         if first <= origin.task < state.index:
             return None
     for other in reversed(states[state.index : last + 1]):
-        if item.parameter in other.schema.outputs:
+        made = other.schema.outputs if item.name == item.parameter else other.labels
+        if item.name in made:
             return other
     return None
+
+
+def _not_routed(
+    state: TaskState, item: SchemaInput, last: int, states: Sequence[TaskState]
+) -> list[str]:
+    """What is wrong with a labelled input whose parameter the loop makes."""
+    if item.name == item.parameter:
+        return []
+    return [
+        f"{other.name!r} makes {item.parameter!r}, and it is not said whether it is "
+        f"{item.name!r} of {state.name!r} in the next iteration: it is if "
+        f"`output_labels` of {other.name!r} say so, and not if {item.name!r} is one of the "
+        "`non_iterable_parameters`"
+        for other in states[state.index : last + 1]
+        if item.parameter in other.schema.outputs
+        and not any(origin.name == item.parameter for origin in other.labels.values())
+    ][:1]
 
 
 def _source(

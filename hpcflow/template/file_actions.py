@@ -132,7 +132,9 @@ def main_files(
     needs += [label for label in (*mentioned, *saves) if label in before]
     needs = [label for label in needs if label not in makes]
     known = {*needs, *before}
-    makes += tuple(label for label in (*parsed, *saves) if label not in known)
+    # What its parsers read is as the action leaves it, even a file that was there before:
+    # they wait for the action.
+    makes += (*parsed, *(label for label in saves if label not in known))
     return ActionFiles(
         tuple(dict.fromkeys(needs)), tuple(dict.fromkeys(makes)), saves, removes
     )

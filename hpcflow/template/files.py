@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.model.schema import CommandFile
@@ -92,7 +93,20 @@ def _read_name(label: str, node: Node, path: Path, context: Context) -> CommandF
             expected="one `{}` for each of `args`",
         )
         return None
+    unused = [repr(arg) for n, arg in enumerate(args) if n not in _fields(text)]
+    if unused:
+        message = f"the name {text!r} has no `{{}}` for {', '.join(unused)}"
+        expected = "one `{}` for each of `args`"
+        at = node.value["args"].at
+        context.problems.add(at, (*path, "args"), message, expected=expected)
     return _checked(CommandFile(label, name), node, path, context)
+
+
+def _fields(text: str) -> set[int]:
+    """The numbers of the arguments that a format fills in."""
+    names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+    digits = [re.match(r"\d*", name)[0] for name in names]  # type: ignore[index]
+    return {int(digit) if digit else number for number, digit in enumerate(digits)}
 
 
 def _checked(

@@ -12,15 +12,14 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import jinja2
-from jinja2 import meta, nodes
-
 from hpcflow.model.schema import RETURNS_NOTHING, CommandFile, Script
 from hpcflow.template.nodes import Node, child
 from hpcflow.template.problems import listed, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from jinja2 import nodes
 
     from hpcflow.template.context import Section
     from hpcflow.template.problems import Path
@@ -87,6 +86,8 @@ def read_rendering(
     names = _variables(text, spec, here, available, section)
     if names is None:
         return None
+    import jinja2
+
     inputs = tuple(name for name in available if name.partition("[")[0] in names)
     file = _file(posixpath.basename(spec.value), section)
     package = os.path.dirname(os.path.dirname(os.path.abspath(jinja2.__file__)))
@@ -100,6 +101,9 @@ def _variables(
     text: str, spec: Node, path: Path, available: Collection[str], section: Section
 ) -> set[str] | None:
     """The names that a template looks up; None where it can't be rendered."""
+    import jinja2  # only templates that render one wait for it
+    from jinja2 import meta
+
     environment = jinja2.Environment()  # noqa: S701 - files of programs, not HTML
     try:
         tree = environment.parse(text)
@@ -127,6 +131,8 @@ def _variables(
 
 def _guarded(tree: nodes.Template) -> set[str]:
     """The names that a template asks for before it uses them, or has a default for."""
+    from jinja2 import nodes
+
     return {
         guard.node.name
         for guard in tree.find_all((nodes.Test, nodes.Filter))

@@ -7,6 +7,7 @@ are refused by name. `docs/reference/template.md` describes the same in prose.
 from __future__ import annotations
 
 import re
+import shlex
 
 from hpcflow.model.conditions import CASTS
 from hpcflow.template.generators import (
@@ -19,6 +20,7 @@ from hpcflow.template.generators import (
     is_number,
 )
 from hpcflow.template.quantities import (
+    COMPRESSORS,
     MEMORY,
     MEMORY_PATTERN,
     TIME,
@@ -39,6 +41,7 @@ from hpcflow.template.shape import (
     Record,
     Scalar,
 )
+from jobstores.zarr_columns import SHUFFLES
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _LABEL = re.compile(r"[\w\-]+")
@@ -168,6 +171,29 @@ _ABSOLUTE = Scalar(
     {"type": "string", "pattern": "^/"},
 )
 
+
+def _is_command(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(shlex.split(value))
+    except ValueError:  # an open quotation
+        return False
+
+
+def _nothing(why: str) -> Scalar:
+    """What no value can be, and why."""
+    return Scalar(f"nothing: {why}", lambda _: False, {"not": {}})
+
+
+_PROGRAM = Scalar(
+    "a command, words as bash has them", _is_command, {"type": "string", "pattern": r"\S"}
+)
+_OURS = {  # what other versions let templates say, and who says it here
+    "shell_args": "`shell_args` of the resources is the shell of runs",
+    "array_switch": "hpcflow writes the options of job arrays itself",
+    "array_item_var": "hpcflow knows the variable of each scheduler's job arrays",
+    "cwd_switch": "jobs work in folders that hpcflow chooses",
+}
+
 RESOURCES = Record(
     "resources",
     {
@@ -181,6 +207,7 @@ RESOURCES = Record(
             "the bash that executes runs: its absolute path, or a list of it and options",
         ),
         "os_name": Key(_ONLY_POSIX),
+        "write_app_logs": Key(FLAG, "true: a log of what hpcflow itself does in a job"),
         "combine_jobscript_std": Key(
             FLAG, "false: a jobscript's stderr has a file of its own, ITEM.err"
         ),
@@ -206,18 +233,13 @@ RESOURCES = Record(
                     "shebang_args": Key(
                         _SHEBANG_ARGS, "what follows `#!/bin/bash` in a jobscript"
                     ),
-                    **dict.fromkeys(
-                        (
-                            "submit_cmd",
-                            "show_cmd",
-                            "del_cmd",
-                            "shell_args",
-                            "array_switch",
-                            "array_item_var",
-                            "cwd_switch",
-                        ),
-                        LATER,
-                    ),
+                    "submit_cmd": Key(_PROGRAM, "in place of sbatch"),
+                    "show_cmd": Key(_PROGRAM, "in place of squeue"),
+                    "del_cmd": Key(_PROGRAM, "in place of scancel"),
+                    **{
+                        key: Key(_nothing(why), f"nothing: {why}")
+                        for key, why in _OURS.items()
+                    },
                 },
             )
         ),
@@ -239,7 +261,6 @@ RESOURCES = Record(
         "environments": Key(ENVIRONMENTS, "specifiers of the environments to take"),
         **dict.fromkeys(
             (
-                "write_app_logs",
                 "SGE_parallel_env",
                 "PBS_select",
                 "max_attempts",
@@ -593,7 +614,12 @@ _SCRIPT_DATA = Key(
                 scalar=_FORMAT,
                 map=Record(
                     "a parameter's data",
-                    {"format": Key(_FORMAT, required=True), "all_iterations": LATER},
+                    {
+                        "format": Key(_FORMAT, required=True),
+                        "all_iterations": Key(
+                            FLAG, "an input's values in all iterations up to this one"
+                        ),
+                    },
                 ),
             )
         ),
@@ -853,6 +879,39 @@ COMPONENTS = Record(
     },
 )
 
+_COMPRESSOR = Scalar(
+    f"one of {', '.join(COMPRESSORS)}, or null",
+    lambda value: value is None or value in COMPRESSORS,
+    {"enum": [*COMPRESSORS, None]},
+)
+
+
+def _whole(least: int, most: int) -> Scalar:
+    return Scalar(
+        f"a whole number, {least} to {most}",
+        lambda value: type(value) is int and least <= value <= most,
+        {"type": "integer", "minimum": least, "maximum": most},
+    )
+
+
+_COMPRESSOR_OPTIONS = Record(
+    "a compressor's options",
+    {
+        "level": Key(_whole(0, 22), "of zstd and gzip"),
+        "cname": Key(Choice(("lz4", "lz4hc", "blosclz", "zstd", "zlib"))),
+        "clevel": Key(_whole(0, 9), "of blosc"),
+        "shuffle": Key(
+            Scalar(
+                "noshuffle, shuffle, bitshuffle, or 0, 1, 2",
+                lambda v: v in SHUFFLES or (type(v) is int and 0 <= v < len(SHUFFLES)),
+                {"enum": [*SHUFFLES, *range(len(SHUFFLES))]},
+            ),
+            "of blosc",
+        ),
+        "blocksize": Key(_whole(0, 2**31 - 1), "of blosc"),
+    },
+)
+
 TEMPLATE = Record(
     "a template",
     {
@@ -869,12 +928,27 @@ TEMPLATE = Record(
             Map(Items(TASK, least=1)), "the tasks that a meta-task's schema stands for"
         ),
         "template_components": Key(COMPONENTS),
-        **dict.fromkeys(
-            (
-                "config",
-                "store_kwargs",
+        "config": Key(
+            Record(
+                "configuration items",
+                {
+                    "scheduler": Key(FILLED_TEXT, "for resources that name none"),
+                    "local_cores": Key(POSITIVE, "what the local scheduler may use"),
+                },
             ),
-            LATER,
+            "the configuration while this workflow runs",
+        ),
+        "store_kwargs": Key(
+            Record(
+                "a store's settings",
+                {
+                    "compressor": Key(
+                        Either(scalar=_COMPRESSOR),
+                        "of columns; null: they are not compressed",
+                    ),
+                    "compressor_kwargs": Key(_COMPRESSOR_OPTIONS, "its options"),
+                },
+            )
         ),
     },
 )

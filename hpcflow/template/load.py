@@ -32,6 +32,7 @@ from hpcflow.template.parameters import read_parameters
 from hpcflow.template.problems import Problem, Problems, TemplateError
 from hpcflow.template.resources import read_layers
 from hpcflow.template.schemas import read_schemas
+from hpcflow.template.settings import check_settings, read_compression, refuse_settings
 from hpcflow.template.shape import Checker
 from hpcflow.template.source import Source, substitute
 from hpcflow.template.tasks import TaskReader
@@ -182,6 +183,9 @@ def _build(
     before = Before(options.onto)
     by_name = {**before.schemas, **schemas.by_name}
     schemas = replace(schemas, by_name=Late(by_name, packages.schemas))
+    check_settings(root, context)
+    if options.onto is not None:
+        refuse_settings(root, context)
     resources = read_layers(child(root, "resources"), ("resources",), context)
     if not value_of(root, "merge_resources", True):
         resources = {}
@@ -211,6 +215,8 @@ def _build(
         file,
         loops=loops,
         imports=tuple(context.imports),
+        config=value_of(root, "config", {}),
+        compression=read_compression(child(root, "store_kwargs")),
     )
     return workflow, context.seeds
 

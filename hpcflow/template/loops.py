@@ -237,12 +237,14 @@ def _fixed(
 ) -> frozenset[str]:
     """The inputs that no iteration changes."""
     known = {
-        item.name
+        name
         for state in states[loop.first : loop.last + 1]
         if state is not None
         for item in state.schema.inputs
+        for name in (item.name, item.parameter)
     }
-    for number, item in items(child(loop.node, "non_iterable_parameters")):
+    given = list(items(child(loop.node, "non_iterable_parameters")))
+    for number, item in given:
         if item.value not in known:
             context.problems.add(
                 item.at,
@@ -251,7 +253,7 @@ def _fixed(
                 expected=f"one of {listed(sorted(known))}",
                 suggestion=nearest(item.value, known),
             )
-    return frozenset(value_of(loop.node, "non_iterable_parameters", ()))
+    return frozenset(item.value for _, item in given)
 
 
 def _termination(

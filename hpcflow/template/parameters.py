@@ -14,7 +14,7 @@ from hpcflow.template.context import Section
 from hpcflow.template.nodes import Node, broken, child, items, value_of
 from hpcflow.template.parts import Path as PartPath
 from hpcflow.template.parts import part_path, part_text
-from hpcflow.template.rules import read_condition
+from hpcflow.template.rules import read_condition, read_doc
 from hpcflow.template.value_classes import constructed, find_class
 from jobstores import values
 from jobstores.value_parts import put
@@ -94,7 +94,7 @@ def _rules(
             continue
         where = value_of(item, "path", [])
         steps = tuple(where) if isinstance(where, list) else part_path(str(where))
-        rule = {"path": part_text(steps), "condition": given, "cast": {}}
+        rule = {"path": part_text(steps), "condition": given, **read_doc(item)}
         rule["cast"] = value_of(item, "cast", {})
         yield steps, RuleTest(rule)
 
@@ -165,4 +165,4 @@ def _place(at: PartPath) -> str:
 
 def _why_not(test: RuleTest, value: Any, at: PartPath) -> str:
     shown = f"{value!r:.60}"
-    return f"{_place(at)} is {shown}; its parameter asks for {test.condition}"
+    return f"{_place(at)} is {shown}; its parameter asks for {test.condition}{test.doc}"

@@ -15,7 +15,7 @@ from jobstores.value_parts import put
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hpcflow.model.workflow import InputColumn
+    from hpcflow.model.workflow import InputColumn, Task
 
 Path = tuple[str | int, ...]
 
@@ -63,6 +63,14 @@ def take_parts(parts: Sequence[Part], elements: Indices) -> tuple[Part, ...]:
         assert isinstance(column, FromValues)
         found.append(Part(part.path, column))
     return tuple(found)
+
+
+def left_parts(task: Task, name: str) -> tuple[Part, ...]:
+    """The parts that runs put into an input: not those that are in its values already."""
+    column = task.inputs.get(name)
+    if isinstance(column, FromValues) and column.offsets is None:
+        return ()
+    return task.parts.get(name, ())
 
 
 def stacked(inherited: Sequence[Part], own: Sequence[Part]) -> tuple[Part, ...]:

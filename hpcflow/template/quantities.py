@@ -43,3 +43,11 @@ def parse_memory(value: Any) -> int | None:
     if match is None:
         return None
     return int(float(match[1]) * _UNITS[match[2] or ""]) or None
+
+
+# The options of compressors that a template may give.
+COMPRESSORS: dict[str, tuple[str, ...]] = {
+    "zstd": ("level",),
+    "gzip": ("level",),
+    "blosc": ("cname", "clevel", "shuffle", "blocksize"),
+}

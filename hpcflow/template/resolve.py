@@ -28,8 +28,8 @@ class Origin:
     """The origin of an input: "local", "default", or "output" or "input" of a task.
 
     Or "import", with the values. Or "several" of these, in `options`. iterations: ids of
-    the element iterations that are taken; None for all. where: rules that the elements of the task have to fulfil,
-    which stand at `place`. part: what is taken of each value.
+    the element iterations that are taken; None for all. where: rules that the elements of
+    the task have to fulfil, which stand at `place`. part: what is taken of each value.
     """
 
     kind: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ RESOURCES_IN_COMMANDS = tuple(
     if field.type in ("int", "int | None", "str", "str | None")
     and field.name != "environment"
 ) + tuple(RUN_RESOURCES)
+
+# The scheduler's commands that a template may replace.
+COMMANDS = {"submit_cmd": "submit", "show_cmd": "show", "del_cmd": "delete"}
 
 _SCHEDULERS = {"direct": "local"}  # names of hpcflow 0.2
 _FIELDS = {
@@ -65,25 +69,31 @@ def _directives(given: dict[str, Any]) -> tuple[tuple[str, str | None], ...]:
 
 
 def _shell_command(value: Any) -> tuple[str, ...]:
-    given = value.get("executable", ())
-    return (given,) if isinstance(given, str) else tuple(given)
+    given = value.get("executable")
+    return (given,) if isinstance(given, str) else tuple(given or ())
 
 
 def _read_scheduler_args(node: Node, path: Path, context: Context) -> Layer:
     """The fields that `scheduler_args` sets."""
     value = plain(node)
     for key in ("directives", "options"):
-        value[key] = (
-            {} if node.value.get(key) is None or broken(node.value[key]) else value[key]
-        )
-    both = sorted({*value["directives"]} & {*(value["options"] or ())})
+        given = child(node, key)
+        value[key] = {} if given is None or broken(given) else plain(given)
+    both = sorted({*value["directives"]} & {*value["options"]})
     if both:
         at = node.value["options"].at
         message = (
             f"{listed(both)} is in 'directives' already, of which this is the old name"
         )
         context.problems.add(at, (*path, "options"), message)
-    layer = {"directives": _directives({**(value["options"] or {}), **value["directives"]})}
+    layer: Layer = {"directives": _directives({**value["options"], **value["directives"]})}
+    commands = [
+        (what, tuple(shlex.split(value[key])))
+        for key, what in COMMANDS.items()
+        if value.get(key)
+    ]
+    if commands:
+        layer["commands"] = tuple(commands)
     if value.get("shebang_args"):
         layer["shebang_args"] = value["shebang_args"]
     return layer

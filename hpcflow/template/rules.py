@@ -95,7 +95,7 @@ def _read_rule(
             if child(node, other) is not None:
                 message = f"{other!r} has no meaning beside {key!r}"
                 section.add(key_at(node, other), (*path, other), message)
-        return None if at is None else {key: at}
+        return None if at is None else {key: at, **read_doc(node)}
     condition = child(node, "condition")
     if condition is None:
         section.add(node.at, path, "the key 'condition' is missing", "a condition")
@@ -103,7 +103,7 @@ def _read_rule(
     parsed = read_condition(condition, (*path, "condition"), section)
     if parsed is None or at is None:
         return None
-    rule: dict[str, Any] = {"path": at, "condition": parsed}
+    rule: dict[str, Any] = {"path": at, "condition": parsed, **read_doc(node)}
     cast = child(node, "cast")
     if cast is not None:
         rule["cast"] = plain(cast)
@@ -111,6 +111,13 @@ def _read_rule(
     if default is not None:
         rule["default"] = values.encode(default)
     return rule
+
+
+def read_doc(node: Node) -> dict[str, str]:
+    """The `doc` of a rule as one text; nothing where there is none."""
+    doc = value_of(node, "doc", "")
+    text = doc if isinstance(doc, str) else " ".join(doc)
+    return {"doc": text} if text else {}
 
 
 def _read_path(

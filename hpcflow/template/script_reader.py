@@ -99,6 +99,9 @@ def read_script(
             calls,
             _uses_option(node, path, section),
             value_of(node, "script_pass_env_spec", False),
+            all_iterations=tuple(
+                name for name in binding.reads if name in formats[0].all_iterations
+            ),
         ),
         binding,
     )
@@ -119,10 +122,17 @@ def read_formats(
     if not isinstance(given.value, dict):
         return Formats(given.value)
     rest, named = "", {}
+    every: dict[str, bool] = {}
     for name, at, item in entries(given):
         if item.bad:
             continue
         form = value_of(item, "format") if isinstance(item.value, dict) else item.value
+        every[name] = isinstance(item.value, dict) and bool(
+            value_of(item, "all_iterations", False)
+        )
+        if every[name] and not key.endswith("in"):
+            message = "'all_iterations' is of inputs: a run makes an output once"
+            section.add(item.at, (*path, key, name, "all_iterations"), message)
         names = [one for one in known if name in (one, one.partition("[")[0])]
         if name == REST:
             rest = form
@@ -133,7 +143,12 @@ def read_formats(
             message = f"{name!r} is not {what} of this action"
             expected = f"one of {listed((*known, REST))}"
             section.add(at, (*path, key, name), message, expected, nearest(name, known))
-    return Formats(rest, tuple(named.items()))
+    wanted = []
+    for one in known:
+        keys = [key for key in (one, one.partition("[")[0], REST) if key in every]
+        if keys and every[keys[0]]:
+            wanted.append(one)
+    return Formats(rest, tuple(named.items()), tuple(wanted))
 
 
 def _uses_option(node: Node, path: Path, section: Section) -> bool:

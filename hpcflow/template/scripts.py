@@ -217,11 +217,12 @@ FILES = (JSON, HDF5)
 class Formats:
     """How data are handed over: `named` by parameter, "p" or "p[label]"; else as `rest`.
 
-    "" is not at all.
+    "" is not at all. all_iterations: inputs of which all iterations are handed over.
     """
 
     rest: str = DIRECT
     named: tuple[tuple[str, str], ...] = ()
+    all_iterations: tuple[str, ...] = ()
 
     def of(self, name: str) -> str:
         """The format of one input or output."""

@@ -119,7 +119,7 @@ class SequenceReader:
     def _read_rows(self, node: Node, paths: Node, path: Path) -> None:
         """A sequence over several paths: one row of values for each."""
         values = child(node, "values")
-        if values is None and "values::from_latin_hypercube" in node.value:
+        if values is None and child(node, "values::from_latin_hypercube") is not None:
             self._read_samples(node, paths, path)
             return
         if values is None:
@@ -293,8 +293,8 @@ class SequenceReader:
         for number, node in enumerate(nodes):
             path = (*values.path, number) if values.table is None else values.path
             checker.check(node, RESOURCES.keys[item].shape, path)
-            value = None if node.bad else read_item(item, node, path, context)
-            self._section.faulty |= node.bad
+            value = None if broken(node) else read_item(item, node, path, context)
+            self._section.faulty |= broken(node)
             found.append(value)
         return found
 

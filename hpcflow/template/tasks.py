@@ -151,7 +151,13 @@ class TaskReader:
             spec = read_element_set(item, here, schema, self._context)
             found = resolve_sources(schema, spec, self._upstream, self._context)
             expander = SetExpander(
-                schema, spec, found, self._upstream, self._resources, self._context
+                schema,
+                spec,
+                found,
+                self._upstream,
+                self._resources,
+                self._context,
+                looped=any(one.first <= state.index <= one.last for one in self._loops),
             )
             one = expander.expand(self._number_groups)
             specs.append(spec)

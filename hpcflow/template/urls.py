@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from urllib.error import HTTPError, URLError
 from urllib.parse import urljoin, urlsplit
-from urllib.request import urlopen
 
 SCHEMES = ("http", "https")
 TIMEOUT_S = 30.0
@@ -26,6 +24,9 @@ def read_url(url: str) -> bytes:
     """
     if urlsplit(url).scheme not in SCHEMES:
         raise OSError(f"expected a URL of {' or '.join(SCHEMES)}")
+    from urllib.error import HTTPError, URLError  # slow to import
+    from urllib.request import urlopen
+
     try:
         with urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - checked above
             data: bytes = answer.read(MOST_BYTES + 1)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hpcflow.model.conditions import RuleTest, find, split_path
 from hpcflow.model.workflow import FromSeveral, FromValues
+from hpcflow.template.parts import left_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +45,8 @@ def fulfilling(
 
 def of_task(rules: Sequence[Mapping[str, Any]], task: Task) -> Mask | str:
     """Which elements of a task fulfil all rules; or what is only known in runs."""
-    return fulfilling(rules, task.inputs, tuple(task.parts), task.num_elements)
+    unsettled = tuple(name for name in task.parts if left_parts(task, name))
+    return fulfilling(rules, task.inputs, unsettled, task.num_elements)
 
 
 def of_columns(

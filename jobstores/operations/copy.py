@@ -234,6 +234,7 @@ class _Copying:
             ref.kind,
             chunk_rows=best_chunk_rows(data),
             encoded=True,
+            compression=self._base.info.get("compression"),
         )
         return new, expected, True
 

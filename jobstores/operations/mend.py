@@ -225,7 +225,10 @@ def _written(port: ObjectPort, new: Base, tables: Mapping[str, Any]) -> Base:
     refs = dict(new.tables)
     for table, columns in tables.items():
         named = {f"{paths[table]}/{name}": column for name, column in columns.items()}
-        found = write_columns(port, new.prefix, named, encoded=True)
+        compression = new.info.get("compression")
+        found = write_columns(
+            port, new.prefix, named, encoded=True, compression=compression
+        )
         refs[table] = dict(zip(columns, found.values(), strict=True))
     return replace(new, tables=refs)
 

@@ -93,7 +93,8 @@ def rechunk(
             return RechunkReport(base, {}, {})
         now_us = time.time_ns() // 1000
         new = base.successor(secrets.token_hex(4), max(now_us, base.at))
-        writer = _Writer(store.port, new.prefix, chunk_rows, backup=backup)
+        compression = base.info.get("compression")
+        writer = _Writer(store.port, new.prefix, chunk_rows, compression, backup=backup)
         try:
             writer.write({name: base.tables[name] for name in chosen}, progress)
         except (Exception, KeyboardInterrupt):
@@ -134,11 +135,18 @@ class _Writer:
     """Writes tables below a prefix; afterwards holds what is where."""
 
     def __init__(
-        self, port: ObjectPort, prefix: str, chunk_rows: int | None, *, backup: bool
+        self,
+        port: ObjectPort,
+        prefix: str,
+        chunk_rows: int | None,
+        compression: Mapping[str, Any] | None,
+        *,
+        backup: bool,
     ) -> None:
         self._port = port
         self._prefix = prefix
         self._given = chunk_rows
+        self._compression = compression
         self._backup = backup
         self.tables: dict[str, dict[str, ColumnRef]] = {}
         self.chunk_rows: dict[str, dict[str, int]] = {}
@@ -177,7 +185,14 @@ class _Writer:
         data = read_column(self._port, old, encoded=True)
         rows = self._given or best_chunk_rows(data)
         new = write_column(
-            self._port, self._prefix, path, data, old.kind, chunk_rows=rows, encoded=True
+            self._port,
+            self._prefix,
+            path,
+            data,
+            old.kind,
+            chunk_rows=rows,
+            encoded=True,
+            compression=self._compression,
         )
         expected = content_sum(data) if self._backup else 0
         if self._backup:

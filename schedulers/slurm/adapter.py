@@ -29,7 +29,8 @@ class SlurmScheduler:
 
     Jobs get the variables that `schedulers.environment` lists and those named in
     `pass_environment`. `probe` False leaves out the quick look whether the
-    controller is up before a submission.
+    controller is up before a submission. `programs`: by the name of one of SLURM's
+    commands, the words to execute in its place.
     """
 
     name = "slurm"
@@ -49,6 +50,7 @@ class SlurmScheduler:
         waits_s: Sequence[float] = (1.0, 4.0, 16.0),
         probe: bool = True,
         pass_environment: Sequence[str] = (),
+        programs: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._transport = transport or ThisHost()
         self._probe = probe
@@ -64,6 +66,7 @@ class SlurmScheduler:
             environment=environment,
             timeout_s=timeout_s,
             waits_s=waits_s,
+            programs=programs,
         )
 
     def directives(self, job: Job) -> list[str]:

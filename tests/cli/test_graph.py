@@ -111,6 +111,8 @@ def test_dot_opens_and_closes_a_cluster_for_each_loop():
 def boxes(picture):
     found = []
     for rect in picture.iter(f"{SVG}rect"):
+        if rect.get("class") != "box":
+            continue
         x, y, w, h = (float(rect.get(k)) for k in ("x", "y", "width", "height"))
         found.append((x, y, x + w, y + h))
     return found
@@ -146,9 +148,30 @@ def test_boxes_do_not_overlap_and_arrows_pass_beside_them():
         if path.get("class") != "arrow":
             continue
         numbers = [float(n) for n in re.findall(r"-?[\d.]+", path.get("d"))]
-        ends = list(zip(numbers[::2], numbers[1::2], strict=True))[::3]
-        for x, y in ends[1:-1]:
-            assert not any(a < x < c and b < y < d for a, b, c, d in boxes(picture))
+        points = list(zip(numbers[::2], numbers[1::2], strict=True))
+        for start in range(0, len(points) - 1, 3):
+            for t in np.linspace(0.01, 0.99, 30):
+                x, y = bezier(points[start : start + 4], t)
+                assert not any(a < x < c and b < y < d for a, b, c, d in boxes(picture))
+
+
+def bezier(points, t):
+    weights = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
+    return np.array(weights) @ np.array(points)
+
+
+def test_labels_of_arrows_to_one_task_do_not_overlap():
+    tasks = tuple(GraphTask(name, "s", 1, 1, 1) for name in ("a", "b", "c", "d"))
+    edges = tuple(GraphEdge(i, 3, ("a_long_name_of_an_output",), 1) for i in range(3))
+    picture = ET.fromstring(render_svg(WorkflowGraph("g", tasks, edges)))
+    places = [
+        (float(text.get("x")), float(text.get("y")), len(text.text) * 7)
+        for text in picture.iter(f"{SVG}text")
+        if text.get("class") == "label"
+    ]
+    assert len(places) == 3
+    for (x, y, width), (x1, y1, _) in itertools.combinations(places, 2):
+        assert abs(x - x1) >= width or abs(y - y1) >= 14
 
 
 def test_the_command_draws_a_template_and_the_workflow_made_of_it(tmp_path):

@@ -20,7 +20,8 @@ template_components:
         - rules: [{path: inputs.x, condition: {value.less_than: 9}}]
           commands:
             - {command: echo $(( <<parameter:x>> * 10 )), stdout: <<int(parameter:y)>>}
-            - {command: echo 1 <<parameter:x>>, stdout: "<<list[item_type=int](parameter:all)>>"}
+            - command: echo 1 <<parameter:x>>
+              stdout: "<<list[item_type=int](parameter:all)>>"
     - objective: use
       inputs: [{parameter: x}, {parameter: y}]
       outputs: [{parameter: z}]
@@ -107,8 +108,9 @@ tasks:
 
 def test_what_can_not_be_imported_is_said_before_anything_is_made(first):
     sources = {
-        "{workflow: frist, task: measure}": "there is no workflow 'frist' (expected a path, "
-        "from the template's directory, or the locator of a store; did you mean 'first'?)",
+        "{workflow: frist, task: measure}": "there is no workflow 'frist' (expected a "
+        "path, from the template's directory, or the locator of a store; did you mean "
+        "'first'?)",
         "{workflow: second.yaml, task: measure}": "second.yaml is a file, not a workflow",
         "{workflow: first, task: mesure}": "has no task 'mesure' (expected one of "
         "'measure'; did you mean 'measure'?)",
@@ -134,7 +136,9 @@ def test_elements_without_a_value_are_left_out_with_a_warning(first):
     assert [(one["severity"], one["message"]) for one in told] == [
         (
             "warning",
-            f"1 of 4 elements of task 'measure' of {first.folder / 'first'} have no value "
-            "of 'y'; they are left out",
+            (
+                f"1 of 4 elements of task 'measure' of {first.folder / 'first'} have no "
+                "value of 'y'; they are left out"
+            ),
         )
     ]

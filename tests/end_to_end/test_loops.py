@@ -53,6 +53,8 @@ def test_each_element_ends_by_itself_and_what_follows_reads_its_last_iteration(c
     assert (second.index, second.loops) == (1, {"down": 1})
     assert (second.inputs.x, second.outputs.y) == (51, 25)
     assert [len(e.iterations) for e in workflow.tasks.add_one.elements] == [4, 3, 1]
+    log = cli("logs", "wk", "halve", 1, "--iteration", 5, code=None).stderr
+    assert "halve, element 1, iteration 5 was not executed: its last iteration is 2" in log
 
 
 def test_only_what_is_executed_is_counted_before_and_after_a_fold(cli):
@@ -285,6 +287,8 @@ def test_a_loop_with_a_group_in_it_ends_for_all_members_together(cli):
         [0, 0, [1, 2, 3], 6], [0, 1, [7, 8, 9], 24], [0, 2, [25, 26, 27], 78],
     ]  # fmt: skip
     assert cli.column("wk", "show", "z") == [780]
+    log = cli("logs", "wk", "part", 2, "--iteration", 4, code=None).stderr
+    assert "part, element 2, iteration 4 was not executed: its last iteration is 2" in log
     expected = {
         "part": {"succeeded": 9},
         "total": {"succeeded": 3},

@@ -93,7 +93,12 @@ def outputs(store: WorkflowStore, table: str) -> dict[int, Any]:
 
 
 def plain_columns(
-    port: Any, prefix: str, columns: Any, *, encoded: bool = False
+    port: Any,
+    prefix: str,
+    columns: Any,
+    *,
+    encoded: bool = False,
+    compression: Any = None,
 ) -> dict[str, ColumnRef]:
     """As `columns.write_columns`, but quick: Zarr is not what is tested here."""
     refs = {}

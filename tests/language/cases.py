@@ -13,6 +13,7 @@ says what is tested:
     info     of the workflow: `name`, `doc`
     jobs     what is in the files that would be submitted to `scheduler`:
              `lines`, `absent` (pieces of text), `count` (of jobs)
+    cluster  true: it runs on the test cluster too, though it is one item of one job
     problems the lines that `check` prints, without the file's name; nothing is run
 
 A number is compared with its type: 1 is neither 1.0 nor true.
@@ -49,6 +50,7 @@ class Case:
     kept: dict[str, str] = field(default_factory=dict)
     info: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, Any] = field(default_factory=dict)
+    cluster: bool = False
     problems: tuple[str, ...] = ()
 
     @property

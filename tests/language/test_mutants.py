@@ -34,35 +34,75 @@ if TYPE_CHECKING:
 OPTIONS = Options(check_command=check_command, draw_seed=lambda: 7, python="python3")
 
 # Changes after which the workflow is the same, by how the language is documented:
-# the change ("absent": deleted, or null), the end of the path, and why.
+# the change ("absent": deleted, or null), the end of the path, why, and in which case;
+# without one, in all of them.
 ABSENT, TWICE, OTHER = "absent", "duplicate", "retype"
-SAME: tuple[tuple[str, str, str], ...] = (
-    (ABSENT, r"shell|script_data_(in|out)|propagation_mode|dtype", "states the default"),
-    (ABSENT, r"num_cores|high|repeats\.name|ndmin", "states the default"),
-    (ABSENT, r"(any|main)|resources", "holds nothing but defaults"),
-    (ABSENT, r"inputs(\.\w+)?", "an earlier task has the same value"),
+DEFAULT, SET, READERS = "states the default", "is a set", "is for readers"
+DECLARED = "types need no declaration"
+SAME: tuple[tuple[str, str, str] | tuple[str, str, str, str], ...] = (
+    (ABSENT, r"shell|script_data_(in|out)|propagation_mode|dtype", DEFAULT),
+    (ABSENT, r"high|repeats\.name|ndmin", DEFAULT),
+    (
+        ABSENT,
+        r"tasks(\.resources(\.any(\.num_cores)?)?)",
+        DEFAULT,
+        "environments/executables",
+    ),
+    (ABSENT, r"resources(\.any(\.num_cores)?)?", DEFAULT, "resources/not_merged"),
+    (
+        ABSENT,
+        r"resources\.processing(\.num_cores)?",
+        "no run is of that scope",
+        "resources/scopes_and_sequences",
+    ),
+    (ABSENT, r"labels\.one", "holds nothing but defaults", "inputs/modes_of_labels"),
+    (ABSENT, r"tasks\.inputs(\.\w+)?", "an earlier task has the same value"),
+    (ABSENT, r"inputs\.(multiple|labels)", "each alone says it", "inputs/any_label"),
+    (ABSENT, r"meta_task_schemas\.inputs", "what must be taken is taken anyway"),
     (ABSENT, r"input_sources(\.\w+)?", "names where it would come from anyway"),
     (ABSENT, r"nesting_order(\.[\w.]+)?", "the order is the same without it"),
     (ABSENT, r"actions\.environments(\.(any|scope))?", "another scope's wins"),
     (ABSENT, r"scope\.kwargs(\.\w+)?", "there is one action of that kind"),
-    (ABSENT, r"actions\.(input|output)_files", "the commands name them too"),
+    (
+        ABSENT,
+        r"actions\.input_files",
+        "the commands name them too",
+        "files/kept_and_deleted",
+    ),
     (OTHER, r"nesting_order(\.[\w.]+)?", "only how orders compare matters"),
     (OTHER, r"values::from_rectangle\.(start|stop)", "the other coordinate is asked for"),
-    (ABSENT, r"termination_task|source_type|os_name|env_preset", "states the default"),
-    (ABSENT, r"element_sets\.environments", "states the default"),
-    (ABSENT, r"from_load_txt\.comments", "the only comment is in a line that is left out"),
-    ("", r"inputs\.value\.a(\.b)?", "another value takes this place"),
-    (TWICE, r"sourceable_elem_iters|non_iterable_parameters|env_presets|in", "is a set"),
-    (TWICE, r"meta_task_schemas\.(inputs|outputs)", "is a set"),
+    (ABSENT, r"termination_task|source_type|os_name", DEFAULT),
+    (ABSENT, r"tasks\.env_preset", DEFAULT, "environments/not_merged"),
+    (
+        ABSENT,
+        r"environments(\.tool(\.version)?)?",
+        "`merge_envs` is false",
+        "environments/not_merged",
+    ),
+    (
+        ABSENT,
+        r"env_presets",
+        "presets that no schema has are passed over",
+        "environments/presets_in_order",
+    ),
+    (ABSENT, r"element_sets\.environments", DEFAULT, "environments/specifiers"),
+    ("", r"inputs\.value\.a(\.b)?", "a later value takes this place", "inputs/as_a_list"),
+    (
+        "",
+        r"element_iters",
+        "those that only one input has don't count",
+        "sources/not_coincident",
+    ),
+    (TWICE, r"sourceable_elem_iters|non_iterable_parameters|env_presets|value\.in", SET),
+    (TWICE, r"meta_task_schemas\.(inputs|outputs)", SET),
     (ABSENT, r"meta_task_schemas\.outputs", "what must be made is made anyway"),
-    (TWICE, r"include|success_exit_codes|args", "is a set"),
-    (TWICE, r"(from|save|input|output)_files|from_inputs|clean_up", "is a set"),
-    (TWICE, r"output_file_parsers\.\w+\.(inputs|outputs)", "is a set"),
-    ("", r"template_components\.parameters\..*", "types need no declaration"),
-    ("", r"template_components\.parameters", "types need no declaration"),
-    ("", r"(meta_)?task_schemas\.doc", "is for readers"),
-    ("", r"task_schemas\.(version|web_doc)", "is for readers"),
-    ("", r"(rules|_validation)\.doc", "is for readers"),
+    (TWICE, r"include|success_exit_codes", SET),
+    (TWICE, r"(from|save|input|output)_files|from_inputs|clean_up", SET),
+    (TWICE, r"output_file_parsers(\.\w+)?\.(inputs|outputs)", SET),
+    ("", r"template_components\.parameters(\..*)?", DECLARED, "parameters/declared"),
+    ("", r"template_components\.parameters", DECLARED, "schemas/names"),
+    ("", r"(meta_)?task_schemas\.doc", READERS),
+    ("", r"task_schemas\.(version|web_doc)", READERS),
 )
 
 
@@ -131,8 +171,10 @@ def is_documented(mutant: Mutant, subject: Subject) -> bool:
         return True
     place = ".".join(step for step in mutant.path if isinstance(step, str))
     return any(
-        (not what or what == change) and re.search(rf"(^|\.)({end})$", place)
-        for what, end, _ in SAME
+        (not what or what == change)
+        and re.search(rf"(^|\.)({end})$", place)
+        and case in ([], [subject.case.name])
+        for what, end, _, *case in SAME
     )
 
 
@@ -160,6 +202,36 @@ def test_a_mutant_is_refused_or_makes_another_workflow(data, subjects):
     subject = subjects(data.draw(st.sampled_from(sorted(BY_NAME)), label="template"))
     mutant = data.draw(st.sampled_from(list(mutants(subject.document))), label="mutant")
     assert verdict(mutant, subject) == "", f"{subject.case.name}: {mutant}"
+
+
+# What others trip over if they take it for what it should be.
+BROKEN = (
+    ("sources/several", "tasks.1.sequences", "zz"),
+    ("sources/several", "tasks.1.sequences.0.path", None),
+    ("sources/sourceable_iterations", "tasks.SOME.sourceable_elem_iters.0", {"zz": 1}),
+    ("sources/sourceable_iterations", "tasks.SOME.sourceable_elem_iters.0", "zz"),
+    ("loops/non_iterable", "loops.SOME.non_iterable_parameters.0", {"zz": 1}),
+    ("environments/presets_in_order", "env_presets.0", ["zz"]),
+    ("resources/directives", "tasks.SOME.resources.any.scheduler_args.directives", None),
+    ("resources/shell_of_the_job", "tasks.SOME.resources.any.shell_args.executable", None),
+    (
+        "sequences/from_latin_hypercube_options",
+        "tasks.SOME.multi_path_sequences.0.values::from_latin_hypercube",
+        None,
+    ),
+)
+
+
+@pytest.mark.parametrize(("name", "place", "value"), BROKEN)
+def test_a_broken_part_keeps_no_other_from_being_read(name, place, value, subjects):
+    wanted = re.compile(re.escape(place).replace("SOME", r"\d+"))
+    found = [
+        Mutant("retype", mutant.path, value)
+        for mutant in mutants(subjects(name).document)
+        if mutant.what == "delete" and wanted.fullmatch(".".join(map(str, mutant.path)))
+    ]
+    assert found
+    assert [str(mutant) for mutant in found if verdict(mutant, subjects(name))] == []
 
 
 def test_a_mutant_that_is_ignored_would_be_seen(subjects):

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
 
 SCHEMAS = """\
 - objective: stretch
+  version: 2.1
   inputs: [{parameter: lattice}, {parameter: factor, default_value: 2}]
   outputs: [{parameter: volume}]
   actions:
     - script: <<script:stretch.py>>
       environments: {any: crystal_env}
+- objective: shrink
+  web_doc: false
+  inputs: [{parameter: lattice}]
+  outputs: [{parameter: volume}]
+  actions:
+    - commands: [{command: echo <<parameter:lattice>>, stdout: <<parameter:volume>>}]
 """
 
 ENVIRONMENTS = """\
@@ -230,19 +237,24 @@ def test_a_schema_that_no_package_has_is_reported_with_those_that_there_are(site
     assert "did you mean 'stretch'?" in site("check", "typo.yaml", code=3)
 
 
+@pytest.mark.key("task_schemas.version", "task_schemas.web_doc")
 def test_what_packages_offer_is_listed_and_shown(site):
     names = site("schemas").split()[::2]
     assert names == ["write", "parse", "tell", "stretch"]
     shown = json.loads(site("schemas", "stretch", "--json"))["schema"]
     assert shown["inputs"] == [{"name": "lattice"}, {"name": "factor", "default": 2}]
     assert shown["outputs"] == ["volume"]
+    assert shown["version"] == "2.1"
+    assert json.loads(site("schemas", "shrink", "--json"))["schema"]["outputs"] == [
+        "volume"
+    ]
     assert "crystal_env" in site("environments")
     assert "python_script" in site("environments", "crystal_env")
     parameters = json.loads(site("parameters", "--json"))["parameters"]
     assert {one["name"]: one["made by"] for one in parameters} == {
         "lattice": [],
         "factor": [],
-        "volume": ["stretch"],
+        "volume": ["stretch", "shrink"],
         "cell": ["parse"],
         "numbers": [],
         "text": ["write"],
@@ -260,5 +272,5 @@ def test_a_package_with_mistakes_is_reported_where_its_schema_is_wanted(tmp_path
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     answer = site("check", "template.yaml", code=3)
     assert "there is no task schema 'stretch'" in answer
-    assert "task_schemas.yaml:5:15" in answer
+    assert "task_schemas.yaml:6:15" in answer
     assert "missing.py" in answer

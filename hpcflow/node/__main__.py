@@ -37,7 +37,14 @@ class OwnModules:
     for a package; on a shared one, for every job, that is worth knowing better.
     """
 
-    _packages = ("hpcflow", "hpcflow.node", "jobstores", "jobstores.backends")
+    _packages = (
+        "hpcflow",
+        "hpcflow.node",
+        "jobstores",
+        "jobstores.backends",
+        "jobstores.backends.aws",
+        "jobstores.backends.s3",
+    )
 
     def __init__(self, directory: str) -> None:
         self._directory = directory

@@ -43,6 +43,8 @@ class OwnModules:
         "hpcflow.node",
         "jobstores",
         "jobstores.backends",
+        "jobstores.backends.aws",
+        "jobstores.backends.s3",
     )
 
     def __init__(self, directory: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.command_line import ROOT
 from tests.node.job_directory import NODE, NODE_PYTHON, Job, outputs_on_fd3, step, variable
 
 if TYPE_CHECKING:
@@ -58,6 +59,18 @@ def test_runs_cost_the_item_no_look_up_of_a_path(tmp_path):
     first, more = look_ups(1), look_ups(200)
     assert first < 400
     assert more - first < 20
+
+
+@pytest.mark.parametrize("store", ["s3", "aws"])
+def test_stores_elsewhere_are_found_by_the_finder_of_the_item(store, tmp_path):
+    program = f"""
+import runpy, sys
+finder = runpy.run_path({str(NODE)!r})["OwnModules"]({str(ROOT)!r})
+sys.meta_path.insert(0, finder)
+import jobstores.backends.{store}.port
+"""
+    command = [NODE_PYTHON, "-I", "-S", "-c", program]
+    subprocess.run(command, check=True, timeout=120, cwd=tmp_path)
 
 
 # The whole of it: a module that joins these lists costs every item of every job.

@@ -26,6 +26,9 @@ A port may have more, which callers ask for by `getattr`:
 * `parallel: int`: how many calls at once it pays to make, from threads; absent: one.
   `jobstores.backends.many` reads and writes many objects by it. (Every port can be
   called from threads: that of a disk is, while it is copied to S3.)
+* `get_tagged(key) -> (bytes, tag)` and `put_tagged(key, data, *, create, if_match) ->
+  tag`: as `get` and a conditional `put`, with the tag that their answers tell anyway;
+  they spare a `stat` (see `jobstores.job_face.tagged`).
 * `public_url(key, expires_s) -> str`: a URL by which anybody who has it can read the
   object, for so many seconds where the storage lets it end (`file:` URLs don't).
   It may write the object anew, which changes its tag.

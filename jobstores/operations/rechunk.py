@@ -170,15 +170,14 @@ class _Writer:
         def write_one(one: tuple[str, str, ColumnRef, str]) -> tuple[ColumnRef, int, int]:
             return self._column(*one[2:])
 
-        for (table, column, old, _), (new, rows, expected) in zip(
-            wanted, map_many(parallel, write_one, wanted), strict=True
-        ):
+        for done, written in enumerate(map_many(parallel, write_one, wanted)):
+            table, column, old, _ = wanted[done]
+            new, rows, expected = written
             self.tables[table][column] = new
             self.chunk_rows[table][column] = rows
-            done = sum(map(len, self.chunk_rows.values()))
             if self._backup:
                 self.replaced[new.key] = [old.to_json(), expected]
-            progress(done, len(wanted))
+            progress(done + 1, len(wanted))
 
     def _column(self, old: ColumnRef, path: str) -> tuple[ColumnRef, int, int]:
         """Write one: what it is, the rows of its chunks, and its content's checksum."""

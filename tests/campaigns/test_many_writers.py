@@ -40,13 +40,19 @@ def plan_for(tmp_path: Path, locator: str, *, small: bool = False) -> Plan:
 
 
 def random_kills(plan: Plan) -> dict[int, list[int]]:
-    """A third of the writers, each killed once or twice, after so many events."""
+    """A third of the writers, each killed once or twice, after so many events.
+
+    Every other one of them also where an item has all its events and is not closed.
+    """
     chance = random.Random(SEED)
     victims = chance.sample(range(plan.writers), max(1, plan.writers // 3))
-    return {
-        victim: sorted(chance.sample(range(1, plan.per_writer), chance.choice((1, 2))))
+    kills = {
+        victim: set(chance.sample(range(1, plan.per_writer), chance.choice((1, 2))))
         for victim in victims
     }
+    for victim in victims[::2]:
+        kills[victim].add(plan.events * chance.randrange(1, plan.items + 1))
+    return {victim: sorted(counts) for victim, counts in kills.items()}
 
 
 def check_all_is_there_once(store: WorkflowStore, plan: Plan, *, killed: bool) -> None:

@@ -76,23 +76,22 @@ def test_a_disk_full_for_files_of_some_length(struck: Striker) -> None:
         struck.complete(place, where)
 
 
-if can_mount():  # what root can have beside
-
-    def test_a_small_disk(struck: Striker, tmp_path: Path) -> None:
-        """It is full at once, or a little later, or almost in the end."""
-        chance = random.Random(f"{SEED} {struck.name}")
-        with small_disk(tmp_path / "disk", 64) as folder:
+@pytest.mark.skipif(not can_mount(), reason="only root may mount a small disk")
+def test_a_small_disk(struck: Striker, tmp_path: Path) -> None:
+    """It is full at once, or a little later, or almost in the end."""
+    chance = random.Random(f"{SEED} {struck.name}")
+    with small_disk(tmp_path / "disk", 64) as folder:
+        place = struck.place(folder)
+        start = used(place)
+        struck.perform(place)
+        growth = max(100_000, used(place) - start)
+        for left in [0, *(int(chance.uniform(0, growth)) for _ in range(TIMES // 2))]:
             place = struck.place(folder)
-            start = used(place)
-            struck.perform(place)
-            growth = max(100_000, used(place) - start)
-            for left in [0, *(int(chance.uniform(0, growth)) for _ in range(TIMES // 2))]:
-                place = struck.place(folder)
-                where = f"seed {SEED}, {struck.name}, {left} bytes left of {growth}"
-                with filled(folder, left):
-                    ending = struck.perform(place)
-                    check_refused(struck, place, ending, where)
-                struck.complete(place, where)
+            where = f"seed {SEED}, {struck.name}, {left} bytes left of {growth}"
+            with filled(folder, left):
+                ending = struck.perform(place)
+                check_refused(struck, place, ending, where)
+            struck.complete(place, where)
 
 
 def test_permission_revoked_in_the_middle(struck: Striker) -> None:

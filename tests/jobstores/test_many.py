@@ -26,7 +26,7 @@ from jobstores.workflow_store import WorkflowStore
 from tests.jobstores.operations.places import content, fill, opened
 from tests.jobstores.store_scenes import end, new_store, play, timing
 
-LONG_S = 30.0  # for what never comes if the code is wrong
+LONG_S = 120.0  # for what never comes if the code is wrong
 
 
 class MeetingPort(MemoryPort):

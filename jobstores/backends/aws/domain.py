@@ -74,7 +74,7 @@ class Domain:
             self._known = True
         return True
 
-    def first(self, name: str) -> Optional[Attributes]:
+    def read_with_marker(self, name: str) -> Optional[Attributes]:
         """All attributes of an item, asked for together with the store's marker.
 
         So a process that makes few requests is spared one. None: the marker is known

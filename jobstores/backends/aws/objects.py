@@ -217,7 +217,7 @@ class Items:
     def _attributes(self, key: str, names: Tuple[str, ...]) -> Attributes:
         """Those of an item; empty where there is none, or no store."""
         check_key(key)
-        found = self._domain.first(key)
+        found = self._domain.read_with_marker(key)
         if found is not None:
             return found
         if not self._domain.ready():

@@ -2,8 +2,11 @@
 
 Checks a template of 8,000 lines; then makes, without running anything, workflows of
 1,000 elements x 20 tasks and of 10 elements x 2 tasks x 100 iterations of a loop, and
-those two and four times as large. CPU seconds of each command. Prints a table, then one
-line of JSON.
+those two and four times as large. CPU seconds of each command; and, so that starting
+Python does not hide what elements and tasks add, CPU seconds of `Workflow.make` in one
+process that has made one before: for chains, and for loops of 10 elements x 2 tasks x
+100 iterations, with two and four times as many iterations and elements; of loops, also
+what each hundred iterations and each element add. Prints a table, then one line of JSON.
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ import json
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
+
+from hpcflow import Workflow
 
 LINES = 8000
 TIMES = (1, 2, 4)
@@ -63,6 +69,7 @@ template_components:
             - command: echo $(( <<parameter:y>> - 1 ))
               stdout: <<int(parameter:x)>>
 """
+OWN_RESOURCES = "    resources: {any: {num_threads: 2}}\n"
 
 
 def main() -> int:
@@ -79,8 +86,10 @@ def main() -> int:
             loop = LOOP.format(elements=10, iterations=100 * times)
             path = write(folder, f"loop_{times}.yaml", loop)
             row[f"make_10_x_2_x_{100 * times}_iterations_s"] = made(arguments, path)
+        row.update(inside_one_process(folder, arguments.repeats))
+        row.update(loops_inside_one_process(folder, arguments.repeats))
     for name, value in row.items():
-        print(f"{name:36} {value:>8}")
+        print(f"{name:48} {value:>8}")
     print(json.dumps(row))
     return 0
 
@@ -125,6 +134,55 @@ def write(folder: str, name: str, text: str) -> Path:
 def made(arguments: argparse.Namespace, template: Path) -> float:
     """The seconds of making a workflow."""
     return seconds(arguments, "make", template)
+
+
+def inside_one_process(folder: str, repeats: int) -> dict[str, float]:
+    """The CPU seconds of making chains, without those of starting Python."""
+    sizes = [(1000 * times, 20) for times in TIMES] + [(1000, 20 * n) for n in TIMES[1:]]
+    make(folder, 1000, 20, "first")  # imports what is needed
+    return {
+        f"inside_{elements}_elements_x_{tasks}_tasks_s": min(
+            make(folder, elements, tasks, f"{number}") for number in range(repeats)
+        )
+        for elements, tasks in sizes
+    }
+
+
+def loops_inside_one_process(folder: str, repeats: int) -> dict[str, float]:
+    """The CPU seconds of making loops, and what their iterations and elements add to it.
+
+    Of loops that pass within a job's rows, and of loops whose iterations have jobs.
+    """
+    row: dict[str, float] = {}
+    for kind, resources in (("", ""), ("own_jobs_", OWN_RESOURCES)):
+        by_size: dict[tuple[int, int], float] = {}
+        for elements, iterations in [(10, 100 * n) for n in TIMES] + [
+            (10 * n, 100) for n in (*TIMES[1:], 1000)
+        ]:
+            text = LOOP.format(elements=elements, iterations=iterations)
+            text = text.replace("  - schema: shrink\n", f"  - schema: shrink\n{resources}")
+            template = write(folder, f"{kind}{elements}_{iterations}.yaml", text)
+            took = min(make_one(template, f"{n}") for n in range(2 * repeats))
+            by_size[elements, iterations] = took
+            row[f"inside_{kind}{elements}_x_2_x_{iterations}_iterations_s"] = took
+        more = by_size[10, 400] - by_size[10, 100]
+        row[f"inside_{kind}per_100_iterations_ms"] = round(1000 * more / 3, 3)
+        more = by_size[10000, 100] - by_size[10, 100]
+        row[f"inside_{kind}per_element_ms"] = round(1000 * more / 9990, 5)
+    return row
+
+
+def make(folder: str, elements: int, tasks: int, name: str) -> float:
+    """The CPU seconds of making one workflow of a chain."""
+    template = write(folder, f"{elements}_{tasks}.yaml", chain_template(elements, tasks))
+    return make_one(template, name)
+
+
+def make_one(template: Path, name: str) -> float:
+    """The CPU seconds of making one workflow of a template."""
+    begin = time.process_time()
+    Workflow.make(template, path=template.with_suffix(f".{name}"))
+    return round(time.process_time() - begin, 3)
 
 
 def seconds(arguments: argparse.Namespace, command: str, template: Path) -> float:

@@ -221,6 +221,30 @@ class WorkflowStore:
             lambda new: self.publish(lease, new),
         )
 
+    def close_needless(
+        self, lease: Lease, jobs: Collection[tuple[int, int]], why: str
+    ) -> tuple[tuple[int, int], ...]:
+        """Close jobs that need not start as if they had been executed; gives them.
+
+        Those of which something has started are left as they are. jobs: by submission
+        and number; they are fenced, so that nothing of them starts afterwards.
+
+        Raises:
+            LeaseLostError, ConflictError: as `commit`; nothing was closed.
+        """
+        from jobstores.needless import close_needless
+
+        lease.check()
+        return close_needless(
+            self.port,
+            self.base(),
+            jobs,
+            why,
+            self._now_us(),
+            secrets.token_hex(4),
+            lambda new: self.publish(lease, new),
+        )
+
     def sweep(self, lease: Lease, min_age_s: float = 900.0) -> int:
         """Remove what no live generation needs; how many things were removed.
 

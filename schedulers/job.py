@@ -41,6 +41,8 @@ class JobResources:
     partition: str | None = None  # or queue
     account: str | None = None
     qos: str | None = None
+    parallel_env: str | None = None  # Grid Engine's: where a job of several slots may run
+    select: str | None = None  # PBS's: what `-l select` asks, as it is
     # (name, None) is a flag; one pair per value: passed on as they are
     directives: tuple[tuple[str, str | None], ...] = ()
 

@@ -1,7 +1,9 @@
 """Tests that need a service run where it answers.
 
 Elsewhere they are "not run", which one closing line counts; names in the
-environment variable HPCFLOW_TEST_REQUIRE (`slurm,lammps`) fail instead.
+environment variable HPCFLOW_TEST_REQUIRE (`slurm,lammps`) fail instead. Tests marked
+`thorough`, costly variants of others, run with HPCFLOW_TEST_THOROUGH=1; a line counts
+those that are left out.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.effort import THOROUGH
 from tests.services import PROBES, absence
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 REQUIRE = "HPCFLOW_TEST_REQUIRE"
 _PREFIX = "no service: "
+_LEFT_OUT = "left to a thorough run"
 
 
 def _required() -> set[str]:
@@ -48,7 +52,9 @@ def shared_path() -> Iterator[Path]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Probe the services that a test is marked with, each at most once."""
+    """Leave it to a thorough run, or probe the services it is marked with, each once."""
+    if item.get_closest_marker("thorough") and not THOROUGH:
+        pytest.skip(_LEFT_OUT)
     absent = {
         name: why
         for name in PROBES
@@ -71,12 +77,20 @@ def _services_missed(report: pytest.TestReport) -> list[str]:
     return names.split() if found else []
 
 
+def _is_left_out(report: pytest.TestReport) -> bool:
+    """Whether a test waits for a thorough run."""
+    why = report.longrepr
+    return report.skipped and isinstance(why, tuple) and _LEFT_OUT in why[2]
+
+
 def pytest_report_teststatus(
     report: pytest.CollectReport | pytest.TestReport,
 ) -> tuple[str, str, str] | None:
-    """Keep tests without their service apart from those that are skipped."""
+    """Keep tests without their service, or for another day, apart from the skipped."""
     if isinstance(report, pytest.TestReport) and _services_missed(report):
         return "not run", "-", "NOT RUN"
+    if isinstance(report, pytest.TestReport) and _is_left_out(report):
+        return "left out", "-", "LEFT OUT"
     return None
 
 
@@ -86,6 +100,12 @@ def pytest_terminal_summary(
 ) -> Iterator[None]:
     """Count in one line what was not run, and say how to get it run."""
     yield
+    left_out = len(terminalreporter.getreports("left out"))
+    if left_out:
+        terminalreporter.write_line(
+            f"{left_out} test(s) left out, costly variants of others: "
+            "HPCFLOW_TEST_THOROUGH=1 runs them, and so does `bash .ci/run`."
+        )
     reports = terminalreporter.getreports("not run")
     if reports:
         counts = Counter(name for report in reports for name in _services_missed(report))

@@ -88,7 +88,7 @@ def known_components() -> Installed:
     Raises:
         InvalidConfigError: the user's environments have problems.
     """
-    from hpcflow.compile.commands import check_command
+    from hpcflow.compile.bash_text import check_command
     from hpcflow.template.environments import builtin_environments
     from hpcflow.template.load import Options, package_reader
 

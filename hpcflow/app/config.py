@@ -2,7 +2,8 @@
 
 Read from `$HPCFLOW_CONFIG`, else `~/.config/hpcflow/config.yaml`; environment
 variables win over the file. Keys: `scheduler` (`HPCFLOW_SCHEDULER`; default
-local), `local_cores` (`HPCFLOW_LOCAL_CORES`; default all this process may use).
+local), `local_cores` (`HPCFLOW_LOCAL_CORES`; default all this process may use),
+`loop_jobs` (`HPCFLOW_LOOP_JOBS`; default 200).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from hpcflow.errors import HpcflowError
 
-_KEYS = {"scheduler": str, "local_cores": int}
+_KEYS = {"scheduler": str, "local_cores": int, "loop_jobs": int}
 
 
 class InvalidConfigError(HpcflowError):
@@ -26,10 +27,15 @@ class InvalidConfigError(HpcflowError):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings."""
+    """The settings.
+
+    loop_jobs: how many jobs of loops whose iterations are jobs of their own are submitted
+    at a time, about.
+    """
 
     scheduler: str = "local"
     local_cores: int = 1
+    loop_jobs: int = 200
 
 
 def load_config(environ: dict[str, str] | None = None) -> Config:
@@ -52,6 +58,8 @@ def load_config(environ: dict[str, str] | None = None) -> Config:
                 raise InvalidConfigError(
                     f"HPCFLOW_{key.upper()}={text!r}: expected {kind.__name__}"
                 ) from None
+    if settings.get("loop_jobs", 1) < 1:
+        raise InvalidConfigError(f"loop_jobs: {settings['loop_jobs']}: expected 1 or more")
     return Config(**settings)
 
 

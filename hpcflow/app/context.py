@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shlex
 import sys
@@ -30,7 +31,9 @@ from jobstores.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from jobstores.keys import MARKER
 from jobstores.linked import (
+    LINK,
     LinkedPort,
     hand_on_credentials,
     is_amazons,
@@ -144,7 +147,9 @@ def _open_remote(locator: str, config: Config) -> OpenWorkflow:
 def _why_none(target: Path) -> str:
     """What is at a path instead of a workflow, and what was perhaps meant."""
     if not os.path.lexists(target):
-        return f"{target}: there is nothing of that name."
+        text = f"{target}: there is nothing of that name."
+        near = _named_alike(target)
+        return f"{text} There is: {_listed(near)}." if near else text
     if target.is_file():
         text = f"{target} is a file, not a workflow (a directory, or the zip file of one)."
         if target.suffix in (".yaml", ".yml", ".json"):
@@ -155,15 +160,30 @@ def _why_none(target: Path) -> str:
     if not target.is_dir():
         return f"{target} is not a workflow, nor a directory."
     text = f"{target} is a directory, but not a workflow: it has no store.json."
+    inside = _workflows_in(target)
+    return f"{text} Workflows in it: {_listed(inside)}." if inside else text
+
+
+def _named_alike(target: Path) -> list[str]:
+    """Workflows beside a path: first those of its name and a time, newest first."""
+    beside = _workflows_in(target.parent)
+    timed = [name for name in reversed(beside) if name.startswith(f"{target.name}_")]
+    return timed or difflib.get_close_matches(target.name, beside)
+
+
+def _workflows_in(folder: Path) -> list[str]:
+    """The names of a directory's workflows, their stores there or elsewhere, sorted."""
     try:
-        inside = sorted(p.parent.name for p in target.glob("*/store.json"))
+        return sorted(
+            {p.parent.name for m in (MARKER, LINK) for p in folder.glob(f"*/{m}")}
+        )
     except OSError:
-        inside = []
-    if inside:
-        listed = ", ".join(shlex.quote(name) for name in inside[:MOST_NAMED])
-        more = f" and {len(inside) - MOST_NAMED} more" if len(inside) > MOST_NAMED else ""
-        text += f" Workflows in it: {listed}{more}."
-    return text
+        return []
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(shlex.quote(name) for name in names[:MOST_NAMED]) + more
 
 
 def node_program() -> NodeSettings:

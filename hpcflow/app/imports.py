@@ -8,8 +8,8 @@ import numpy as np
 
 from hpcflow.app.context import open_workflow, translate
 from hpcflow.errors import HpcflowError
-from hpcflow.model.workflow import FromValues, ValueTable, value_table
-from hpcflow.results.table import ResultsReader
+from hpcflow.model.workflow import ValueTable, value_table
+from hpcflow.results.whole import WholeResults
 from hpcflow.template.imports import ImportFailedError, OtherWorkflow
 from jobstores.errors import JobStoreError
 
@@ -39,7 +39,7 @@ class _Other:
 
     def __init__(self, opened: OpenWorkflow) -> None:
         self.place = opened.root
-        self._reader = ResultsReader(opened.store)
+        self._reader = WholeResults(opened.store)
         self.id: str = opened.store.base().info["id"]
         self.tasks = tuple(self._reader.task_names)
         self._known: dict[tuple[int, str, bool], tuple[ValueTable, Mask]] = {}
@@ -66,9 +66,8 @@ class _Other:
             return table, np.ones(len(cells), dtype=bool)
         given = np.array([value is not None for value in cells.tolist()], dtype=bool)
         present = given
-        if is_output and reader.iteration_count(task) == 1:
-            made = np.fromiter(reader.outputs_by_row(task, name), dtype=np.int64)
-            present = np.isin(np.arange(len(cells)), made)
-        elif not is_output and isinstance(reader.input_column(task, name), FromValues):
+        if is_output and reader.whole(task).iterations == 1:
+            present = reader.made(task, name)
+        elif not is_output and reader.is_given(task, name):
             present = np.ones(len(cells), dtype=bool)
         return value_table(cells.tolist()), present

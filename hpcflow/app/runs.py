@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.errors import NoSuchPartError
+from hpcflow.model.blocks import TaskIndex
 from hpcflow.report.item_runs import item_runs
 from hpcflow.submit.reconcile import job_views
 from jobstores.errors import JobStoreError, NotFoundError
@@ -15,6 +16,7 @@ from jobstores.errors import JobStoreError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hpcflow.model.blocks import WholeTask
     from hpcflow.report.data import Failure
     from jobstores.view import View
     from jobstores.workflow_store import WorkflowStore
@@ -52,9 +54,9 @@ def explain(
     store: WorkflowStore, root: str, failure: Failure, tail_lines: int
 ) -> FailureDetails:
     """What helps to understand a failure."""
-    from hpcflow.results.table import ResultsReader
+    from hpcflow.results.whole import WholeResults
 
-    reader = ResultsReader(store)
+    reader = WholeResults(store)
     task = reader.task_index(failure.task)
     names = reader.names(task)[0]
     inputs = {name: reader.input(task, name)[failure.element] for name in names}
@@ -105,9 +107,10 @@ def _tail(store: WorkflowStore, root: str, failure: Failure, lines: int) -> str 
 def _command_text(store: WorkflowStore, task: str, action: int) -> str:
     """What an action executes: its commands, or the name of its script."""
     base = store.base()
-    names = [t["name"] for t in base.info["tasks"]]
+    whole = TaskIndex(base.info["tasks"]).find(task)
+    assert whole is not None
     model = json.loads(store.document(base, "model"))
-    document = model["tasks"][names.index(task)]["schema"]["actions"][action]
+    document = model["tasks"][whole.index]["schema"]["actions"][action]
     if document.get("script"):
         return f"script {document['script']['name']}"
     return "\n".join(c["command"] for c in document.get("commands", ()))
@@ -128,21 +131,25 @@ def read_log(
         NoSuchPartError: no such task, element or action; or the run has no output yet.
     """
     view = store.view()
-    tasks = view.base.info["tasks"]
-    first = _run_id(tasks, task, element, action, 0)
+    index = TaskIndex(view.base.info["tasks"])
+    whole = _task(index, task)
+    runs = _runs(whole, element, action)
     where = f"{task}, element {element}"
     if iteration is None:
-        run = _last_run(store, view, task, first)
-    else:
-        run = _run_id(tasks, task, element, action, iteration)
+        run = _last_run(store, view, runs)
+    elif 0 <= iteration < len(runs):
+        run = runs[iteration]
         where += f", iteration {iteration}"
+    else:
+        raise NoSuchPartError(f"{task} has at most the iterations 0 to {len(runs) - 1}")
     found = (
         _log_in_tail(view, run)
         or _log_in_base(store, view, run)
         or _log_of_running(store, view, run, where)
     )
     if found is None:
-        last = _last_run(store, view, task, first)
+        last = _last_run(store, view, runs)
+        first = index.block_of(run).run_id(element, 0, action)
         raise NoSuchPartError(_why_not_started(store, view, run, first, last, where))
     key, start, end = found
     try:
@@ -152,41 +159,38 @@ def read_log(
     return RunLog(store.port.path(key) or key, start, start + len(text), text)
 
 
-def _last_run(store: WorkflowStore, view: View, task: str, first: int) -> int:
+def _task(index: TaskIndex, name: str) -> WholeTask:
+    found = index.find(name)
+    if found is None:
+        raise NoSuchPartError(f"no task {name!r}; there is {', '.join(index.names)}")
+    return found
+
+
+def _runs(task: WholeTask, element: int, action: int) -> list[int]:
+    """The runs of an action of an element, one for each iteration that it may have."""
+    if not 0 <= element < task.elements:
+        raise NoSuchPartError(f"{task.name} has elements 0 to {task.elements - 1}")
+    if not 0 <= action < task.actions:
+        raise NoSuchPartError(f"{task.name} has actions 0 to {task.actions - 1}")
+    return [
+        block.run_id(element, block.first_iteration + iteration, action)
+        for block in task.blocks_of(element)
+        for iteration in range(block.iterations)
+    ]
+
+
+def _last_run(store: WorkflowStore, view: View, runs: list[int]) -> int:
     """Of a run and its repetitions in later iterations, the last that left a record."""
-    info: dict[str, int] = next(t for t in view.base.info["tasks"] if t["name"] == task)
-    runs = range(first, first + info["max_iterations"] * info["actions"], info["actions"])
     if len(runs) == 1:
-        return first
-    known = [first]
+        return runs[0]
+    wanted, known = set(runs), {runs[0]}
     for decision in view.tail.values():
         if decision is not None:
-            known += [r for r in (*decision.records, *decision.running) if r in runs]
+            known |= wanted.intersection((*decision.records, *decision.running))
     if "runs" in view.base.tables:
-        known += [int(r) for r in store.column(view.base, "runs", "id") if int(r) in runs]
-    return max(known)
-
-
-def _run_id(
-    tasks: list[dict[str, Any]], name: str, element: int, action: int, iteration: int
-) -> int:
-    for task in tasks:
-        if task["name"] != name:
-            continue
-        if not 0 <= element < task["elements"]:
-            raise NoSuchPartError(f"{name} has elements 0 to {task['elements'] - 1}")
-        if not 0 <= action < task["actions"]:
-            raise NoSuchPartError(f"{name} has actions 0 to {task['actions'] - 1}")
-        if not 0 <= iteration < task["max_iterations"]:
-            last = task["max_iterations"] - 1
-            raise NoSuchPartError(f"{name} has at most the iterations 0 to {last}")
-        base: int = task["run_base"]
-        row: int = element * task["max_iterations"] + iteration
-        actions: int = task["actions"]
-        return base + row * actions + action
-    raise NoSuchPartError(
-        f"no task {name!r}; there is {', '.join(t['name'] for t in tasks)}"
-    )
+        ids = store.column(view.base, "runs", "id")
+        known |= wanted.intersection(int(r) for r in ids)
+    return next(run for run in reversed(runs) if run in known)
 
 
 def _log_of_running(
@@ -235,7 +239,7 @@ def _why_not_started(
                 continue
             if number in job.closed:
                 return f"{where} was not executed" + (
-                    f": its last iteration is {_iteration(view.base.info['tasks'], last)}."
+                    f": its last iteration is {_iteration(view, last)}."
                     if last < run
                     else f": item {number} of job {index} has ended without it."
                 )
@@ -249,11 +253,9 @@ def _why_not_started(
     return f"{where} is not submitted: it has written nothing."
 
 
-def _iteration(tasks: list[dict[str, Any]], run: int) -> int:
+def _iteration(view: View, run: int) -> int:
     """The iteration that a run belongs to."""
-    info = max((t for t in tasks if t["run_base"] <= run), key=lambda t: t["run_base"])
-    iteration: int = (run - info["run_base"]) // info["actions"] % info["max_iterations"]
-    return iteration
+    return TaskIndex(view.base.info["tasks"]).locate(run).iteration
 
 
 def _why_no_output(where: str, record: Mapping[str, Any]) -> str:

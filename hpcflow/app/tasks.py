@@ -12,14 +12,15 @@ from hpcflow.errors import NoSuchPartError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hpcflow.results.iterations import IterationReader
-    from hpcflow.results.table import Cells, ResultsReader
+    from hpcflow.model.blocks import Block
+    from hpcflow.results.table import Cells
+    from hpcflow.results.whole import WholeResults
 
 
 class Tasks:
     """A workflow's tasks, by attribute, name or index. A snapshot of one moment."""
 
-    def __init__(self, reader: ResultsReader) -> None:
+    def __init__(self, reader: WholeResults) -> None:
         self._reader = reader
 
     def __getattr__(self, name: str) -> Task:
@@ -50,7 +51,7 @@ class Tasks:
 class Task:
     """One task of a workflow."""
 
-    def __init__(self, reader: ResultsReader, index: int) -> None:
+    def __init__(self, reader: WholeResults, index: int) -> None:
         self._reader = reader
         self._index = index
 
@@ -71,7 +72,7 @@ class Task:
 class Elements(Sequence["Element"]):
     """The elements of a task."""
 
-    def __init__(self, reader: ResultsReader, task: int) -> None:
+    def __init__(self, reader: WholeResults, task: int) -> None:
         self._reader = reader
         self._task = task
 
@@ -94,7 +95,7 @@ class Elements(Sequence["Element"]):
 class Element:
     """One element: its inputs and outputs."""
 
-    def __init__(self, reader: ResultsReader, task: int, index: int) -> None:
+    def __init__(self, reader: WholeResults, task: int, index: int) -> None:
         self.index = index
         inputs, outputs = reader.names(task)
         self.inputs = Values(inputs, lambda name: reader.input(task, name), index)
@@ -105,11 +106,14 @@ class Element:
     @property
     def iterations(self) -> list[Iteration]:
         """Its iterations that were begun; of a task outside of loops there is one."""
-        from hpcflow.results.iterations import IterationReader
-
-        rows = IterationReader(self._reader)
-        begun = rows.of_element(self._task, self.index)
-        return [Iteration(self._reader, rows, self._task, self.index, i) for i in begun]
+        reader, task = self._reader, self._task
+        return [
+            Iteration(reader, task, block, self.index, i)
+            for block in reader.whole(task).blocks_of(self.index)
+            for i in reader.iterations.of_element(
+                block.index, self.index - block.first_element
+            )
+        ]
 
     def __repr__(self) -> str:
         return f"<element {self.index}: {self.inputs}, {self.outputs}>"
@@ -123,21 +127,17 @@ class Iteration:
     """
 
     def __init__(
-        self,
-        reader: ResultsReader,
-        rows: IterationReader,
-        task: int,
-        element: int,
-        index: int,
+        self, reader: WholeResults, task: int, block: Block, element: int, number: int
     ) -> None:
+        """Iteration `number` of those in a block."""
         inputs, outputs = reader.names(task)
-        self.index = index
-        self.loops = rows.turns(task, index)
-        row = element * reader.iteration_count(task) + index
-        self.inputs = Values(
-            inputs, lambda name: [rows.input(task, name, element, index)], 0
-        )
-        self.outputs = Values(outputs, lambda name: [rows.outputs(task, name).get(row)], 0)
+        rows, entry = reader.iterations, block.index
+        own = element - block.first_element
+        row = own * block.iterations + number
+        self.index = block.first_iteration + number
+        self.loops = rows.turns(entry, number)
+        self.inputs = Values(inputs, lambda name: [rows.input(entry, name, own, number)], 0)
+        self.outputs = Values(outputs, lambda name: [rows.outputs(entry, name).get(row)], 0)
 
     def __repr__(self) -> str:
         return f"<iteration {self.index} {self.loops}: {self.inputs}, {self.outputs}>"

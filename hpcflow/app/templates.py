@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.app.components import installed_packages, own_environments
-from hpcflow.compile.commands import check_command
+from hpcflow.app.config import load_config
+from hpcflow.compile.bash_text import check_command
 from hpcflow.compile.grouping import check_loops
 from hpcflow.compile.plan import CompileError
 from hpcflow.template.load import Examined, Options, TemplateError, examine
@@ -75,6 +76,7 @@ def _examine(
         packages=installed_packages,
         open_workflow=_open_other,
         onto=onto,
+        scheduler=load_config().scheduler,
     )
     place = path if isinstance(path, str) and is_url(path) else Path(path)
     examined = examine(place, variables=variables, options=options)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from hpcflow.app.context import OpenWorkflow, node_program, open_workflow, translate
 from hpcflow.errors import BusyWorkflowError, StorageError, SubmissionError
-from jobstores.errors import JobStoreError
+from hpcflow.report.data import Phase
+from jobstores.errors import BusyError, JobStoreError
 from schedulers.errors import SchedulerError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SHORTEST_POLL_S = 0.05
 LONGEST_POLL_S = 2.0
+LOOPS_END_S = 5.0  # for jobs that begin at the moment when they are to be cancelled
 LONGEST_CLUSTER_POLL_S = 15.0
 _NEEDS_FOLDER = ("submitted", "cancelled")
 
@@ -113,10 +115,10 @@ class Workflow:
     def add(
         self, template: str | Path, *, variables: Mapping[str, str] | None = None
     ) -> GrowthReport:
-        """Add the tasks of a template behind those that there are; submit nothing.
+        """Add what a template says: tasks behind those that there are, and elements.
 
-        Inputs without values come from the workflow's tasks, as if all stood in one
-        template. The workflow may have run, or be running.
+        Nothing is submitted. Inputs without values come from the workflow's tasks, as if
+        all stood in one template. The workflow may have run, or be running.
 
         Args:
             template: a YAML or JSON file, or the URL of one.
@@ -167,6 +169,7 @@ class Workflow:
             default_scheduler=scheduler or config.scheduler,
             local_cores=config.local_cores,
             node=node_program(),
+            loop_jobs=config.loop_jobs,
         )
 
     def status(self, *, ask: bool = True) -> WorkflowStatus:
@@ -185,18 +188,27 @@ class Workflow:
     ) -> WorkflowStatus:
         """Wait until nothing more happens by itself; fold; return the last state.
 
+        Loops whose iterations are jobs of their own are looked after meanwhile: what has
+        turned out not to be needed is taken out of the queue, and where more iterations
+        are needed than were submitted at once, the next ones are.
+
         Args:
             timeout_s: give up after so long (the state returned is then active).
             each: called with every state seen.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         pause = SHORTEST_POLL_S
+        loops = None
+        if self._why_read_only() is None and os.path.isabs(self.place):
+            loops = _LoopWatch(self._opened, self._submit_context(None))
         while True:
             began = time.monotonic()
             status = self.status()
             if each is not None:
                 each(status)
-            if status.settled:
+            with _translated():
+                again = loops is not None and loops.look_after(status)
+            if status.settled and not again:
                 break
             if deadline is not None and time.monotonic() >= deadline:
                 return status
@@ -224,7 +236,19 @@ class Workflow:
 
         self._writable("cancelled")
         with _translated():
+            self._end_loops()  # what is not needed does not count as cancelled
             return cancel_workflow(self._opened.store, self._opened.scheduler)
+
+    def _end_loops(self) -> None:
+        """Take what loops do not need any more out of the queue."""
+        from hpcflow.submit.advance import end_loops
+
+        give_up_at = time.monotonic() + LOOPS_END_S
+        with suppress(BusyError):
+            while end_loops(self._opened.store, self._opened.scheduler):
+                if time.monotonic() >= give_up_at:
+                    return
+                time.sleep(SHORTEST_POLL_S)
 
     def abort(
         self, task: str, elements: Iterable[int] = (), action: int | None = None
@@ -256,16 +280,12 @@ class Workflow:
         Raises:
             NoSuchPartError: there is no such task.
         """
-        from hpcflow.results.table import ResultsReader
+        from hpcflow.results.whole import WholeResults
 
         with _translated():
-            reader = ResultsReader(self._opened.store)
+            reader = WholeResults(self._opened.store)
             index = len(reader.task_names) - 1 if task is None else reader.task_index(task)
-            if not iterations:
-                return reader.table(index)
-            from hpcflow.results.iterations import IterationReader
-
-            return IterationReader(reader).table(index)
+            return reader.iteration_table(index) if iterations else reader.table(index)
 
     def explain(self, failure: Failure, tail_lines: int = 20) -> FailureDetails:
         """More of a failure that `status` lists: its inputs, command and output."""
@@ -292,10 +312,10 @@ class Workflow:
     def tasks(self) -> Tasks:
         """Its tasks: `wk.tasks.NAME.elements[i].outputs.X`."""
         from hpcflow.app.tasks import Tasks
-        from hpcflow.results.table import ResultsReader
+        from hpcflow.results.whole import WholeResults
 
         with _translated():
-            return Tasks(ResultsReader(self._opened.store))
+            return Tasks(WholeResults(self._opened.store))
 
     def zip(
         self,
@@ -348,6 +368,42 @@ class Workflow:
 
     def __repr__(self) -> str:
         return f"Workflow({self.place!r})"
+
+
+class _LoopWatch:
+    """Looks after loops while somebody waits."""
+
+    def __init__(self, opened: OpenWorkflow, context: SubmitContext) -> None:
+        self._opened = opened
+        self._context = context
+        self._ended = -1  # items, when it was looked last
+        self._unfinished = False
+
+    def look_after(self, status: WorkflowStatus) -> bool:
+        """Do what is due; whether the state is to be looked at again.
+
+        Raises:
+            SubmissionError: a scheduler refused the next jobs, or does not answer.
+        """
+        from hpcflow.submit.advance import end_loops, go_on
+
+        store = self._opened.store
+        try:
+            ended = sum(job.items.get("closed", 0) for job in status.jobs)
+            if ended > self._ended or self._unfinished:
+                before, self._ended = self._unfinished, ended
+                self._unfinished = end_loops(store, self._opened.scheduler)
+                if before and not self._unfinished:
+                    return True
+            if status.settled:
+                if status.phase is Phase.MADE:
+                    return False
+                self._opened.hand_on_credentials()
+                return go_on(store, self._context)
+        except BusyError:  # another command does it, or will have ended soon
+            self._ended = -1
+            return True
+        return False
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from hpcflow.cli.words import count, nearest_path, typed_path
 def command(
     workflow: str, template: str, variables: dict[str, str], *, as_json: bool, quiet: bool
 ) -> None:
-    """Add the tasks of TEMPLATE to WORKFLOW, behind those it has; submit nothing."""
+    """Add the tasks and elements of TEMPLATE to WORKFLOW; submit nothing."""
     from hpcflow.app.workflow import Workflow
 
     opened = Workflow.open(workflow)
@@ -31,10 +31,15 @@ def command(
             "tasks": list(report.tasks),
             "elements": report.elements,
             "runs": report.runs,
+            "grown": report.grown,
         }
         click.echo(json.dumps(document))
     elif not quiet:
-        names = ", ".join(report.tasks)
         where = nearest_path(opened.place)
-        click.echo(f"{where}: added {names} with {count(report.elements, 'element')}")
+        for name, elements in report.grown.items():
+            click.echo(f"{where}: added {count(elements, 'element')} to {name}")
+        if report.tasks:
+            names = ", ".join(report.tasks)
+            own = report.elements - sum(report.grown.values())
+            click.echo(f"{where}: added {names} with {count(own, 'element')}")
         click.echo(f"next: hpcflow submit {typed_path(opened.place)}")

@@ -84,6 +84,7 @@ def status_lines(status: WorkflowStatus, *, bar: int = 20) -> list[str]:
         lines += _job_lines([job for job in status.jobs if not _has_ended(job)])
     lines += [f"  {_job_note(job)}" for job in status.jobs if job.note]
     lines += [f"  warning: {warning}" for warning in status.warnings]
+    lines += [f"  note: {note}" for note in status.notes]
     if status.phase in (Phase.MADE, Phase.STOPPED):
         verb = "goes on" if status.phase is Phase.STOPPED else "hands its jobs over"
         lines += [f"  `hpcflow submit {typed_path(status.path)}` {verb}"]

@@ -57,7 +57,10 @@ def submit(
     report = workflow.submit(scheduler=scheduler)
     if wait:
         if not quiet and not as_json:
-            click.echo(_summary(workflow, len(report.submitted), report.runs), err=True)
+            click.echo(
+                _summary(workflow, len(report.submitted), report.runs, waits=report.waits),
+                err=True,
+            )
         return follow(workflow, timeout=timeout, as_json=as_json, quiet=quiet)
     if as_json:
         document = {
@@ -70,13 +73,21 @@ def submit(
         }
         click.echo(json.dumps(document))
     elif not quiet:
-        click.echo(_summary(workflow, len(report.submitted), report.runs))
-        click.echo(f"next: hpcflow show {typed_path(workflow.place)}")
+        click.echo(
+            _summary(workflow, len(report.submitted), report.runs, waits=report.waits)
+        )
+        verb = "wait" if report.waits else "show"
+        click.echo(f"next: hpcflow {verb} {typed_path(workflow.place)}")
     return 0
 
 
-def _summary(workflow: Workflow, jobs: int, runs: int) -> str:
+def _summary(workflow: Workflow, jobs: int, runs: int, *, waits: bool) -> str:
     where = nearest_path(workflow.place)
+    if not jobs and waits:
+        return (
+            f"{where}: further iterations of its loops are submitted when the jobs that "
+            f"there are have ended: `hpcflow wait {typed_path(workflow.place)}` does that"
+        )
     if not jobs:
         return f"{where}: everything is submitted already"
     return f"{where}: submitted {count(jobs, 'job')} with {count(runs, 'run')}"

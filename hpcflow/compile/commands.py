@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING
 
-from hpcflow.compile.executables import find_instance
+from hpcflow.compile.bash_text import BashText, command_parts
+from hpcflow.compile.executables import executable_form, find_instance
 from hpcflow.compile.plan import CompileError
-from hpcflow.compile.shell_quoting import MARK, Place, places, splice
 from hpcflow.compile.value_classes import CLASS, Block, condition_input, text_file
 from hpcflow.model.command_text import CommandTextError, Form, parse_command_text
 from hpcflow.model.resources import RUN_RESOURCES, Resources
@@ -26,28 +26,11 @@ if TYPE_CHECKING:
 
     from hpcflow.compile.value_classes import ValueClasses
     from hpcflow.model.environment import Environment
-    from hpcflow.model.schema import Action, Capture, Command, Script
+    from hpcflow.model.schema import Action, Capture, Command
 
 FIRST_FD, LAST_FD = 3, 31  # what the node side gives to captures
-SCRIPT_CALLER = "HPCFLOW_CALL"
-PYTHON_ENVIRONMENT = "python_env"
-
 _RESOURCES = {f.name for f in dataclass_fields(Resources)}
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9]+")
-_SCRIPT_VARIABLES = {  # of the run's environment, set by the node side
-    "script_path": SCRIPT_CALLER,
-    "script_name": "HPCFLOW_RUN_SCRIPT_NAME",
-    "script_name_no_ext": "HPCFLOW_RUN_SCRIPT_NAME_NO_EXT",
-    "script_dir": "HPCFLOW_RUN_SCRIPT_DIR",
-}
-_PROGRAM_VARIABLES = {
-    "program_path": "HPCFLOW_RUN_PROGRAM_PATH",
-    "program_name": "HPCFLOW_RUN_PROGRAM_NAME",
-    "program_name_no_ext": "HPCFLOW_RUN_PROGRAM_NAME_NO_EXT",
-    "program_dir": "HPCFLOW_RUN_PROGRAM_DIR",
-}
-# An absolute path is no function and no alias, so bash may give its place to it.
-_PROGRAM = re.compile(r"""(/[\w./+-]+|'/[^']+') "\$\{\w+\}\"""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +74,6 @@ class StepCommands:
     variables: tuple[Variable, ...]
     captures: tuple[StreamCapture, ...]
     constants: dict[str, str]
-
-
-def check_command(text: str) -> None:
-    """Find what is wrong with a command's text, but for the names that it uses.
-
-    Raises:
-        CommandTextError: a form that is not understood, or that stands where bash
-            expands nothing; `offset` is its place in `text`.
-    """
-    bash = _BashText()
-    for part, offset in _parts(text):
-        if isinstance(part, Form) and part.kind == "parameter":
-            bash.variable("hpc_x", offset)
-        else:
-            bash.literal(part if isinstance(part, str) else "x", offset)
-    bash.finish()
 
 
 def action_commands(
@@ -166,158 +133,6 @@ def action_commands(
     return StepCommands(blocks, (*writer.variables(), *told), captures, writer.constants)
 
 
-def script_call(
-    environment: Environment, script: Script, resources: Resources, python: str
-) -> str:
-    """The bash of a script step: Python, given hpcflow's own small caller, or a program.
-
-    The command of the environment's executable says how. In it `<<script_path>>`
-    becomes "$HPCFLOW_CALL" for Python and "$HPCFLOW_RUN_SCRIPT_PATH" for others,
-    `<<args>>` nothing for Python and the files of its data for others (both are added at
-    the end where the command has no such form), `<<num_cores>>` the run's cores, and the
-    other `<<script_...>>` what they say. A `python_env` without a definition is `python`.
-
-    Raises:
-        CompileError: the environment has no such executable, or another form stands
-            in its command.
-    """
-    label = script.executable
-    forms = {**_SCRIPT_VARIABLES}
-    path_form = "script_path"
-    if script.is_program:
-        forms, path_form = {**_PROGRAM_VARIABLES}, "program_path"
-    elif not script.is_python:
-        forms["script_path"] = "HPCFLOW_RUN_SCRIPT_PATH"
-    arguments = [] if script.is_python else _file_arguments(script)
-    plain_python = environment.name == PYTHON_ENVIRONMENT and not environment.executables
-    if plain_python and not script.is_program:
-        command = f"{shlex.quote(python)} <<script_path>>"
-    elif script.is_program and not label:
-        command = "<<program_path>> <<args>>"
-    else:
-        command = find_instance(environment, label, resources).command
-    bash, called, handed = _BashText(), False, not arguments
-    try:
-        for part, offset in _parts(command):
-            if isinstance(part, str):
-                bash.literal(part, offset)
-            elif part.kind in forms:
-                bash.variable(forms[part.kind], offset)
-                called = called or part.kind == path_form
-            elif part.kind == "args":
-                for number, (option, variable) in enumerate(arguments):
-                    between = " " if number else ""
-                    bash.literal(between + (f"{option} " if option else ""), offset)
-                    bash.variable(variable, offset)
-                handed = True
-            else:
-                bash.literal(_executable_form(part, resources), offset)
-        line, _ = bash.finish()
-    except CommandTextError as error:
-        raise CompileError(
-            f"executable {label!r} of environment {environment.name!r}: {error.message}, "
-            f"in {command!r}"
-        ) from error
-    line = line.strip() if called else f'{line.strip()} "${{{forms[path_form]}}}"'
-    if not handed:
-        words = (f'{option} "${{{name}}}"'.strip() for option, name in arguments)
-        line = " ".join((line, *words))
-    if not script.is_python and "hdf5" in (
-        *_formats(script, "in"),
-        *_formats(script, "out"),
-    ):
-        return _with_conversion(line, script, resources)
-    return f"exec {line}" if _PROGRAM.fullmatch(line) else line
-
-
-def _formats(script: Script, way: str) -> list[str]:
-    """The formats of a script's files, each once."""
-    named = script.formats_in if way == "in" else script.formats_out
-    rest = script.data_in if way == "in" else script.data_out
-    used = dict.fromkeys((*(form for _, form in named), rest))
-    return [form for form in used if form in ("json", "hdf5")]
-
-
-def _file_arguments(script: Script) -> list[tuple[str, str]]:
-    """The arguments of a script that is no Python function: option, variable of a path."""
-    return [
-        (
-            f"--{way}puts-{form}" if script.files_use_option else "",
-            f"HPCFLOW_{way.upper()}PUTS_{form.upper()}",
-        )
-        for way in ("in", "out")
-        for form in _formats(script, way)
-    ]
-
-
-def _with_conversion(line: str, script: Script, resources: Resources) -> str:
-    """A line before which HDF5 inputs are written, and after which outputs are read.
-
-    By hpcflow's own Python: the script's need know nothing of its values.
-    """
-    convert = f'"${{HPCFLOW_PYTHON}}" -I "${{{SCRIPT_CALLER}}}"'
-    lines = [line]
-    if "hdf5" in _formats(script, "in"):
-        lines.insert(0, f"{convert} --inputs || exit")
-    if "hdf5" in _formats(script, "out"):
-        success = "|".join(map(str, resources.success_exit_codes))
-        lines.append(f"case $? in {success}) ;; *) exit $? ;; esac")
-        lines.append(f"{convert} --outputs")
-    return "\n".join(lines)
-
-
-def _parts(text: str) -> Iterator[tuple[str | Form, int]]:
-    """The literals and forms of a text, each with its offset."""
-    at = 0
-    for part in parse_command_text(text):
-        yield part, at
-        at = at + len(part) if isinstance(part, str) else part.end
-
-
-class _BashText:
-    """Puts a text together from literals and expansions of variables."""
-
-    def __init__(self) -> None:
-        self._literals = [""]
-        self._names: list[str] = []
-        self._origins: list[tuple[int, int]] = []  # place in what is scanned, in the source
-        self._length = 0
-
-    def literal(self, text: str, offset: int) -> None:
-        """Add text that stands at `offset` of the source."""
-        self._origins.append((self._length, offset))
-        self._literals[-1] += text
-        self._length += len(text)
-
-    def variable(self, name: str, offset: int) -> None:
-        """Add the expansion of a variable."""
-        self._origins.append((self._length, offset))
-        self._names.append(name)
-        self._literals.append("")
-        self._length += len(MARK)
-
-    def finish(self) -> tuple[str, list[tuple[str, Place]]]:
-        """The bash text, and how bash reads each variable in it.
-
-        Raises:
-            CommandTextError: with the offset in the source.
-        """
-        if not self._names:
-            return self._literals[0], []
-        if any(MARK in literal for literal in self._literals):
-            raise CommandTextError("bash can't be given a text with a NUL character", 0)
-        try:
-            found = places(MARK.join(self._literals))
-        except CommandTextError as error:
-            raise CommandTextError(error.message, self._source(error.offset)) from None
-        text = splice(self._literals, self._names, found)
-        return text, list(zip(self._names, found, strict=True))
-
-    def _source(self, at: int) -> int:
-        start, offset = max(pair for pair in self._origins if pair[0] <= at)
-        return offset + at - start
-
-
 class _Writer:
     """Turns an action's commands into bash, and remembers the variables they read."""
 
@@ -342,9 +157,9 @@ class _Writer:
 
     def write(self, command: str) -> str:
         """One command as bash."""
-        bash = _BashText()
+        bash = BashText()
         try:
-            for part, offset in _parts(command):
+            for part, offset in command_parts(command):
                 if isinstance(part, str):
                     bash.literal(part, offset)
                 else:
@@ -372,7 +187,7 @@ class _Writer:
             for name, form in self._forms.items()
         )
 
-    def _add(self, bash: _BashText, form: Form) -> None:
+    def _add(self, bash: BashText, form: Form) -> None:
         if form.kind == "parameter":
             bash.variable(self._input(form), form.offset)
         elif form.kind == "executable":
@@ -399,7 +214,7 @@ class _Writer:
                 f"`<<{form.kind}...>>` is not supported in a command", form.offset
             )
 
-    def _add_specifier(self, bash: _BashText, form: Form) -> None:
+    def _add_specifier(self, bash: BashText, form: Form) -> None:
         specifiers = dict(self._environment.specifiers)
         if form.name not in specifiers:
             raise CommandTextError(
@@ -440,7 +255,7 @@ class _Writer:
             return "", ""
         return self._classes.text_maker(form.name, form.method)
 
-    def _add_resource(self, bash: _BashText, form: Form) -> None:
+    def _add_resource(self, bash: BashText, form: Form) -> None:
         if form.name in RUN_RESOURCES:
             bash.variable(RUN_RESOURCES[form.name], form.offset)
             return
@@ -454,7 +269,7 @@ class _Writer:
                 f"the resource {form.name!r} is not set for this run", form.offset
             )
 
-    def _add_constant(self, bash: _BashText, form: Form, value: str) -> None:
+    def _add_constant(self, bash: BashText, form: Form, value: str) -> None:
         """Add a variable whose text is known now."""
         known = [n for n, text in self.constants.items() if text == value]
         name = known[0] if known else self._new_name(f"{form.kind}_{form.name}")
@@ -474,21 +289,13 @@ def _executable_text(command: str, form: Form, resources: Resources) -> str:
     """An executable's command, to stand in another command."""
     try:
         return "".join(
-            part if isinstance(part, str) else _executable_form(part, resources)
+            part if isinstance(part, str) else executable_form(part, resources)
             for part in parse_command_text(command)
         )
     except CommandTextError as error:
         raise CommandTextError(
             f"executable {form.name!r} ({command!r}): {error.message}", form.offset
         ) from error
-
-
-def _executable_form(form: Form, resources: Resources) -> str:
-    if form.kind == "num_cores":
-        return str(resources.num_cores)
-    if form.kind == "args":
-        return ""
-    raise CommandTextError(f"`<<{form.kind}...>>` has no meaning there", form.offset)
 
 
 def _streams(commands: Sequence[Command]) -> Iterator[tuple[int, Capture]]:

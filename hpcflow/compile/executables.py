@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpcflow.compile.plan import CompileError
+from hpcflow.model.command_text import CommandTextError, Form
 from hpcflow.model.environment import Environment
 
 if TYPE_CHECKING:
@@ -67,3 +68,16 @@ def find_instance(
         f"no instance of executable {label!r} of environment {environment.name!r} is for "
         f"{resources.num_cores} cores" + (f" in parallel mode {mode!r}" if mode else "")
     )
+
+
+def executable_form(form: Form, resources: Resources) -> str:
+    """What a form in an executable's command becomes.
+
+    Raises:
+        CommandTextError: one that has no meaning there.
+    """
+    if form.kind == "num_cores":
+        return str(resources.num_cores)
+    if form.kind == "args":
+        return ""
+    raise CommandTextError(f"`<<{form.kind}...>>` has no meaning there", form.offset)

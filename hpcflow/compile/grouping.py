@@ -13,55 +13,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpcflow.compile.guards import execution_order, find_deciders, guards_of, made_of
+from hpcflow.compile.guards import (
+    execution_order,
+    find_deciders,
+    guards_of,
+    made_of,
+    turn_before,
+)
+from hpcflow.compile.job_dependencies import EARLIER, Job, Packed, dependencies_of
 from hpcflow.compile.loops import planned_loops
-from hpcflow.compile.packing import count_items, count_slots, interleave, item_of_rows
+from hpcflow.compile.packing import count_items, count_slots, interleave
+from hpcflow.compile.places import Places
 from hpcflow.compile.plan import (
-    CompileError,
+    MOST_LOOP_JOBS,
     CompileOptions,
     Guard,
     JobDependency,
     JobPlan,
+    LoopsLeft,
     Step,
 )
 from hpcflow.compile.sources import Made, made_sources
 from hpcflow.model.resources import Resources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterator, Sequence
 
     from hpcflow.compile.earlier import EarlierJob
+    from hpcflow.compile.guards import Entry
     from hpcflow.model.loops import Feedback, Loop
     from hpcflow.model.workflow import Indices, Task, Workflow
 
-__all__ = ["CompileOptions", "check_loops", "compile_jobs"]
-
-_EARLIER = -1  # the iteration of jobs of earlier submissions: nothing joins them
-MAX_UNROLLED_JOBS = 200  # of one nest of loops whose iterations are jobs of their own
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """A job in the making. `rows`: by task, the element of each row, in natural order.
-
-    upstream: indices of the jobs that it needs; ancestors: a bit for each of these
-    and of theirs. iteration: the only one of its task that it executes; then it has one
-    task, and takes no other. guards: what decides whether it does.
-    """
-
-    resources: Resources
-    steps: list[Step]
-    rows: dict[int, Indices]
-    upstream: set[int]
-    ancestors: int
-    iteration: int | None = None
-    guards: tuple[Guard, ...] = ()
-
-    @property
-    def num_rows(self) -> int:
-        return len(self.rows[self.steps[0].task])
+__all__ = ["CompileOptions", "check_loops", "compile_jobs", "plan_jobs"]
 
 
 @dataclass(slots=True, eq=False)
@@ -75,42 +58,52 @@ class _Unit:
     iteration: int | None = None
 
 
-@dataclass(slots=True, eq=False)
-class _Place:
-    """By element: the job that executes one action, and the natural row in it."""
-
-    job: NDArray[np.int32]
-    row: Indices
-
-
-# By task and action: its place; where each iteration has jobs of its own, one for each.
-_Places = dict[tuple[int, int], list[_Place]]
-
-
-def _places_of(places: _Places, made: Made) -> list[_Place]:
-    """The places of what makes a value."""
-    known = places[made.task, made.action]
-    return known if len(known) == 1 else [known[i] for i in made.iterations]
-
-
 def compile_jobs(
     workflow: Workflow,
     *,
     submission: int,
     workflow_id: str,
     options: CompileOptions,
-    first_task: int = 0,
-    earlier: Sequence[EarlierJob] = (),
 ) -> tuple[JobPlan, ...]:
-    """Plan the jobs that execute all runs of a workflow, in an order to submit them in.
-
-    first_task: those of this task and the ones after it. earlier: the jobs of earlier
-        submissions that execute what these take from the tasks before.
+    """Plan the jobs that execute a workflow from its start; see `plan_jobs`.
 
     Raises:
         CompileError: an input has no source, or a loop can't become jobs.
     """
-    jobs, places = _group(workflow, first_task, earlier)
+    return plan_jobs(
+        workflow, submission=submission, workflow_id=workflow_id, options=options
+    )[0]
+
+
+def plan_jobs(
+    workflow: Workflow,
+    *,
+    submission: int,
+    workflow_id: str,
+    options: CompileOptions,
+    first_task: int = 0,
+    stop_task: int | None = None,
+    earlier: Sequence[EarlierJob] = (),
+    resume: LoopsLeft | None = None,
+    goes_on: Callable[[int, dict[int, int]], bool] = lambda _loop, _turns: True,
+) -> tuple[tuple[JobPlan, ...], LoopsLeft | None]:
+    """Plan the jobs that execute runs of a workflow, in an order to submit them in.
+
+    That is all of them; or, where loops need more jobs of their own than may be submitted
+    at once, those up to there, and what is left of the loops.
+
+    first_task, stop_task: the tasks from the first on, and before the other. earlier: the
+        jobs of earlier submissions that execute what these take. resume: loops that begin
+        with the first task, and that earlier submissions have executed in part. goes_on:
+        whether there is a turn of a loop after one that earlier submissions executed,
+        given the loop's index, and by index the turns of the loops around.
+
+    Raises:
+        CompileError: an input has no source, or a loop can't become jobs.
+    """
+    grouping = _Grouping(workflow, earlier, options.most_loop_jobs, resume, goes_on)
+    left = grouping.group(first_task, stop_task)
+    jobs, places = grouping.jobs, grouping.places
     num_earlier = len(earlier)
     packed = [_pack_of(one) for one in earlier]
     packed += [_pack(job, options) for job in jobs[num_earlier:]]
@@ -118,7 +111,7 @@ def compile_jobs(
     plans = []
     for index, job in enumerate(jobs[num_earlier:]):
         scheduler, num_items, order = packed[num_earlier + index]
-        dependencies = _dependencies(workflow, jobs, places, packed, num_earlier + index)
+        dependencies = dependencies_of(workflow, jobs, places, packed, num_earlier + index)
         plans.append(
             JobPlan(
                 index=index,
@@ -147,10 +140,10 @@ def compile_jobs(
                 earlier=tuple(earlier[d.job] for d in dependencies if d.job < num_earlier),
             )
         )
-    return tuple(plans)
+    return tuple(plans), left
 
 
-def _turns(workflow: Workflow, job: _Job) -> tuple[int, ...]:
+def _turns(workflow: Workflow, job: Job) -> tuple[int, ...]:
     """How many times each step of a job with looped tasks is executed, at most."""
     counts = tuple(workflow.tasks[step.task].max_iterations for step in job.steps)
     if max(counts) == 1:
@@ -165,19 +158,16 @@ def check_loops(workflow: Workflow) -> None:
         CompileError: they can't.
     """
     if workflow.loops:
-        _group(workflow)
+        _Grouping(workflow).group(whole=True)
 
 
-_Packed = tuple[str, int, "Indices"]  # scheduler, number of items, order of the rows
-
-
-def _pack(job: _Job, options: CompileOptions) -> _Packed:
+def _pack(job: Job, options: CompileOptions) -> Packed:
     scheduler = job.resources.scheduler or options.default_scheduler
     num_items = count_items(job.num_rows, job.resources, scheduler, options)
     return scheduler, num_items, interleave(job.num_rows, num_items)
 
 
-def _pack_of(job: EarlierJob) -> _Packed:
+def _pack_of(job: EarlierJob) -> Packed:
     return "", job.num_items, np.arange(job.num_rows, dtype=np.int64)
 
 
@@ -189,60 +179,109 @@ def _frozen(array: Indices) -> Indices:
 # -- runs -> jobs
 
 
-def _group(
-    workflow: Workflow, first_task: int = 0, earlier: Sequence[EarlierJob] = ()
-) -> tuple[list[_Job], _Places]:
-    """The jobs, those of earlier submissions first, and where each run is."""
-    jobs = [_Job(Resources(), [], {}, set(), 0, _EARLIER) for _ in earlier]
-    places: _Places = {}
-    _place_earlier(workflow, places, earlier)
-    task = first_task
-    while task < len(workflow.tasks):
-        around = [loop for loop in workflow.loops if loop.first == task]
-        last = max((loop.last for loop in around), default=task)
-        span = workflow.tasks[task : last + 1]
+class _Grouping:
+    """Puts runs into jobs. `jobs`: those of earlier submissions, then the new ones.
+
+    places: where each run is.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        earlier: Sequence[EarlierJob] = (),
+        most_loop_jobs: int = MOST_LOOP_JOBS,
+        resume: LoopsLeft | None = None,
+        goes_on: Callable[[int, dict[int, int]], bool] = lambda _loop, _turns: True,
+    ) -> None:
+        self._workflow = workflow
+        self._most = most_loop_jobs
+        self._resume = resume
+        self._goes_on = goes_on
+        self.jobs = [Job(Resources(), [], {}, set(), 0, EARLIER) for _ in earlier]
+        self.places = Places()
+        _place_earlier(workflow, self.places, earlier)
+
+    def group(
+        self, first_task: int = 0, stop_task: int | None = None, *, whole: bool = False
+    ) -> LoopsLeft | None:
+        """Group the runs of some tasks; gives what is left of loops that are not through.
+
+        whole: then go on with the tasks behind them.
+        """
+        workflow = self._workflow
+        stop = len(workflow.tasks) if stop_task is None else stop_task
+        task = first_task
+        while task < stop:
+            around = [loop for loop in workflow.loops if loop.first == task]
+            last = max((loop.last for loop in around), default=task)
+            span = range(task, last + 1)
+            resume = self._resume if task == first_task else None
+            if resume is not None or not self._put_whole(span):
+                left = self._unroll(span, resume)
+                if left is not None and not whole:
+                    return left
+            task = last + 1
+        return None
+
+    def _put_whole(self, tasks: range) -> bool:
+        """Put tasks into jobs that execute all iterations; False where that can't be."""
+        workflow, jobs, places = self._workflow, self.jobs, self.places
         before = [_copied(job) for job in jobs]
-        _make_places(places, span)
-        for one in span:
-            for unit in _units(one):
+        for task in tasks:
+            for unit in _units(workflow.tasks[task]):
                 _add(workflow, jobs, places, unit)
-        loops = [
-            loop for loop in workflow.loops if task <= loop.first and loop.last <= last
+        inside = [
+            loop
+            for loop in workflow.loops
+            if tasks.start <= loop.first and loop.last < tasks.stop
         ]
-        if around and not all(_is_fused(workflow, jobs, places, loop) for loop in loops):
-            jobs[:] = before
-            _unroll(workflow, jobs, places, range(task, last + 1))
-        task = last + 1
-    return jobs, places
+        if all(_is_fused(workflow, jobs, places, loop) for loop in inside):
+            return True
+        jobs[:] = before
+        places.forget(tasks)
+        return False
 
+    def _unroll(self, tasks: range, resume: LoopsLeft | None) -> LoopsLeft | None:
+        """Give iterations of these tasks jobs of their own, in the order of execution.
 
-def _make_places(places: _Places, tasks: Sequence[Task], *, unrolled: bool = False) -> None:
-    for task in tasks:
-        for action in range(task.num_actions):
-            places[task.index, action] = [
-                _Place(
-                    np.full(task.num_elements, -1, np.int32),
-                    np.full(task.num_elements, -1, np.int64),
-                )
-                for _ in range(task.max_iterations if unrolled else 1)
-            ]
+        Gives what is left, once there are as many jobs as may be submitted at once.
+        """
+        workflow, first = self._workflow, len(self.jobs)
+        deciders = find_deciders(workflow, tasks)
+        after = None if resume is None else (resume.task, resume.iteration)
+        planned: set[Entry] = set()
+
+        def goes_on(index: int, turns: dict[int, int]) -> bool:
+            before = turn_before(workflow.loops, index, turns)
+            waits = any(t == before[0] and i in before[1] for t, i in planned)
+            return waits or self._goes_on(index, turns)
+
+        for task, iteration in execution_order(
+            workflow.loops, tasks, after=after, goes_on=goes_on
+        ):
+            if after is not None and len(self.jobs) - first >= self._most and planned:
+                return LoopsLeft(tasks.start, *after)
+            guards = guards_of(workflow, deciders, task, iteration)
+            for unit in _units(workflow.tasks[task]):
+                one = replace(unit, iteration=iteration)
+                _add(workflow, self.jobs, self.places, one, guards)
+            after = task, iteration
+            planned.add(after)
+        return None
 
 
 def _place_earlier(
-    workflow: Workflow, places: _Places, earlier: Sequence[EarlierJob]
+    workflow: Workflow, places: Places, earlier: Sequence[EarlierJob]
 ) -> None:
     """Note which earlier job executes what; its natural order is that of its rows."""
-    unrolled = {t: job.iteration is not None for job in earlier for t in job.rows}
-    for task, apart in unrolled.items():
-        _make_places(places, [workflow.tasks[task]], unrolled=apart)
     for index, job in enumerate(earlier):
         for task, action in job.steps:
-            place = places[task, action][job.iteration or 0]
+            place = places.make(workflow.tasks[task], action, job.iteration)
             place.job[job.rows[task]] = index
             place.row[job.rows[task]] = np.arange(job.num_rows)
 
 
-def _copied(job: _Job) -> _Job:
+def _copied(job: Job) -> Job:
     return replace(
         job, steps=list(job.steps), rows=dict(job.rows), upstream=set(job.upstream)
     )
@@ -251,7 +290,7 @@ def _copied(job: _Job) -> _Job:
 # -- loops
 
 
-def _is_fused(workflow: Workflow, jobs: list[_Job], places: _Places, loop: Loop) -> bool:
+def _is_fused(workflow: Workflow, jobs: list[Job], places: Places, loop: Loop) -> bool:
     """Whether all that an element of a loop does is in one row of one job."""
     tasks = workflow.tasks[loop.first : loop.last + 1]
     wanted = {(task.index, action) for task in tasks for action in range(task.num_actions)}
@@ -262,35 +301,17 @@ def _is_fused(workflow: Workflow, jobs: list[_Job], places: _Places, loop: Loop)
     ) and all(_within_rows(workflow, places, one) for one in loop.feedback)
 
 
-def _within_rows(workflow: Workflow, places: _Places, one: Feedback) -> bool:
+def _within_rows(workflow: Workflow, places: Places, one: Feedback) -> bool:
     """Whether what passes to the next iteration is made in the same row."""
     if one.offsets is not None:
         return False
-    (mine,) = places[one.task, 0]
+    mine = places.whole(one.task, 0)
     for action in range(workflow.tasks[one.producer].num_actions):
-        (made,) = places[one.producer, action]
+        made = places.whole(one.producer, action)
         same_job = np.array_equal(made.job[one.elements], mine.job)
         if not (same_job and np.array_equal(made.row[one.elements], mine.row)):
             return False
     return True
-
-
-def _unroll(workflow: Workflow, jobs: list[_Job], places: _Places, tasks: range) -> None:
-    """Give each iteration of these tasks jobs of its own, in the order of execution."""
-    _make_places(places, [workflow.tasks[t] for t in tasks], unrolled=True)
-    count = sum(workflow.tasks[task].max_iterations for task in tasks)
-    if count > MAX_UNROLLED_JOBS:
-        names = ", ".join(repr(workflow.tasks[task].name) for task in tasks)
-        raise CompileError(
-            f"the loops over {names} need {count} jobs or more, as their tasks have "
-            "different resources or their elements don't correspond one to one; "
-            f"expected at most {MAX_UNROLLED_JOBS}: lower `num_iterations`"
-        )
-    deciders = find_deciders(workflow, tasks)
-    for task, iteration in execution_order(workflow.loops, tasks):
-        guards = guards_of(workflow, deciders, task, iteration)
-        for unit in _units(workflow.tasks[task]):
-            _add(workflow, jobs, places, replace(unit, iteration=iteration), guards)
 
 
 def _units(task: Task) -> Iterator[_Unit]:
@@ -342,8 +363,8 @@ def _of_job(resources: Resources) -> Resources:
 
 def _add(
     workflow: Workflow,
-    jobs: list[_Job],
-    places: _Places,
+    jobs: list[Job],
+    places: Places,
     unit: _Unit,
     guards: tuple[Guard, ...] = (),
 ) -> None:
@@ -351,7 +372,7 @@ def _add(
     inputs = _outer_sources(workflow, unit)
     upstream: set[int] = set()
     for made in (*inputs, *map(made_of, guards)):
-        for place in _places_of(places, made):
+        for place in places.of(made):
             makers = place.job[made.elements(unit.elements)]
             upstream.update(np.unique(makers).tolist())
     host = _host(jobs, upstream, unit) if unit.iteration is None else None
@@ -359,7 +380,7 @@ def _add(
     if host is None or rows is None:
         host, rows = len(jobs), np.arange(len(unit.elements))
         resources = _of_job(unit.resources[0])
-        jobs.append(_Job(resources, [], {}, set(), 0, unit.iteration, guards))
+        jobs.append(Job(resources, [], {}, set(), 0, unit.iteration, guards))
     job = jobs[host]
     job.upstream |= upstream - {host}
     for other in upstream - {host}:
@@ -369,7 +390,7 @@ def _add(
     job.rows[unit.task] = elements
     for action, wanted in zip(unit.actions, unit.resources, strict=True):
         job.steps.append(Step(unit.task, action, wanted))
-        place = places[unit.task, action][unit.iteration or 0]
+        place = places.make(workflow.tasks[unit.task], action, unit.iteration)
         place.job[unit.elements] = host
         place.row[unit.elements] = rows
 
@@ -386,7 +407,7 @@ def _outer_sources(workflow: Workflow, unit: _Unit) -> list[Made]:
     ]
 
 
-def _host(jobs: list[_Job], upstream: set[int], unit: _Unit) -> int | None:
+def _host(jobs: list[Job], upstream: set[int], unit: _Unit) -> int | None:
     """The upstream job that waits for all the others already, if it asks for the same."""
     needed = sum(1 << index for index in upstream)
     for index in upstream:
@@ -397,9 +418,9 @@ def _host(jobs: list[_Job], upstream: set[int], unit: _Unit) -> int | None:
 
 
 def _rows_in(
-    job: _Job,
+    job: Job,
     index: int,
-    places: _Places,
+    places: Places,
     inputs: list[Made],
     unit: _Unit,
 ) -> Indices | None:
@@ -409,7 +430,10 @@ def _rows_in(
     rows: Indices | None = None
     for made in inputs:
         elements = made.elements(unit.elements)
-        place = _places_of(places, made)[-1]
+        found_in = places.of(made)
+        if not found_in:
+            return None
+        place = found_in[-1]
         here = place.job[elements] == index
         if not here.any():
             continue
@@ -423,43 +447,3 @@ def _rows_in(
         return None
     known = job.rows.get(unit.task)
     return rows if known is None or np.array_equal(known[rows], unit.elements) else None
-
-
-# -- dependencies
-
-
-def _dependencies(
-    workflow: Workflow,
-    jobs: list[_Job],
-    places: _Places,
-    packed: list[_Packed],
-    index: int,
-) -> tuple[JobDependency, ...]:
-    job = jobs[index]
-    # Items of earlier jobs may be forgotten by now, so these are awaited as a whole.
-    aligned = {
-        other
-        for other in job.upstream
-        if 1 < packed[index][1] == packed[other][1] and jobs[other].iteration != _EARLIER
-    }
-    items = {other: _item_of_natural_rows(packed[other]) for other in {index, *aligned}}
-    for step in job.steps if aligned else ():
-        elements = job.rows[step.task]
-        taken = made_sources(workflow, step.task, step.action, job.iteration or 0)
-        for made in (*taken.values(), *map(made_of, job.guards)):
-            upstream = made.elements(elements)
-            mine = made.consumers(items[index], elements)
-            for place in _places_of(places, made):
-                makers = place.job[upstream]
-                for other in tuple(aligned):
-                    at = makers == other
-                    if (items[other][place.row[upstream[at]]] != mine[at]).any():
-                        aligned.discard(other)
-    return tuple(JobDependency(other, other in aligned) for other in sorted(job.upstream))
-
-
-def _item_of_natural_rows(packed: _Packed) -> Indices:
-    _, num_items, order = packed
-    items = np.empty_like(order)
-    items[order] = item_of_rows(len(order), num_items)
-    return items

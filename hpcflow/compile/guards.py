@@ -6,18 +6,18 @@ of its rows has guards: the runs of the turn before whose values decide.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hpcflow.compile.plan import CompileError, Guard
 from hpcflow.compile.sources import Made, made_sources
-from hpcflow.model.loops import loops_around, source_iterations
+from hpcflow.model.loops import loops_around, source_iterations, turn_numbers
 from hpcflow.model.workflow import FromTask
 from hpcflow.persist.loop_records import termination_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hpcflow.model.loops import Loop
     from hpcflow.model.workflow import Indices, Workflow
@@ -30,14 +30,43 @@ def made_of(guard: Guard) -> Made:
     return Made(guard.task, guard.action, output, column, guard.iterations)
 
 
+Entry = tuple[int, int]  # a task, and an iteration of it
+
+
 def execution_order(
-    loops: Sequence[Loop], tasks: range, turns: dict[int, int] | None = None
-) -> Iterator[tuple[int, int]]:
+    loops: Sequence[Loop],
+    tasks: range,
+    *,
+    after: Entry | None = None,
+    goes_on: Callable[[int, dict[int, int]], bool] = lambda _loop, _turns: True,
+) -> Iterator[Entry]:
     """The tasks with their iterations, in the order in which they follow one another.
 
-    turns: those of the loops that are being gone through, by index.
+    after: only what comes behind this one.
+    goes_on: asked before each later turn of a loop, given the loop and the turns of the
+        loops that are being gone through, by index: whether there is one. So too before
+        the rest of a turn that `after` is in.
     """
-    turns = turns or {}
+    behind = None
+    if after is not None:
+        behind = _Behind(after[0], turn_numbers(loops, *after))
+    yield from _ordered(loops, tasks, {}, behind, goes_on)
+
+
+class _Behind(NamedTuple):
+    """A place in the order: a task, and the turns of the loops around it."""
+
+    task: int
+    turns: dict[int, int]
+
+
+def _ordered(
+    loops: Sequence[Loop],
+    tasks: range,
+    turns: dict[int, int],
+    behind: _Behind | None,
+    goes_on: Callable[[int, dict[int, int]], bool],
+) -> Iterator[Entry]:
     task = tasks.start
     while task < tasks.stop:
         inner = next(
@@ -49,20 +78,53 @@ def execution_order(
             None,
         )
         if inner is None:
-            yield task, _iteration(loops, task, turns)
+            if behind is None or task > behind.task:
+                yield task, iteration_of(loops, task, turns)
             task += 1
             continue
         span = range(task, loops[inner].last + 1)
-        for turn in range(loops[inner].iterations):
-            yield from execution_order(loops, span, {**turns, inner: turn})
+        within = behind if behind is not None and behind.task in span else None
+        first = 0 if within is None else within.turns[inner]
+        if behind is not None and behind.task >= span.stop:
+            first = loops[inner].iterations
+        for turn in range(first, loops[inner].iterations):
+            here = {**turns, inner: turn}
+            if turn and not goes_on(inner, here):
+                break
+            yield from _ordered(loops, span, here, within, goes_on)
+            within = None
         task = span.stop
 
 
-def _iteration(loops: Sequence[Loop], task: int, turns: dict[int, int]) -> int:
+def iteration_of(loops: Sequence[Loop], task: int, turns: Mapping[int, int]) -> int:
+    """The iteration of a task in some turns of the loops around it, by their indices."""
     number = 0
     for index in loops_around(loops, task):
         number = number * loops[index].iterations + turns[index]
     return number
+
+
+def turn_before(
+    loops: Sequence[Loop], index: int, turns: Mapping[int, int]
+) -> tuple[int, range]:
+    """What decides whether a turn of a loop is executed: a task, and iterations of it.
+
+    turns: of the loop and those around it, by index. That of a loop without a
+    termination is its last task.
+    """
+    loop = loops[index]
+    decider = loop.last if loop.termination is None else loop.termination.task
+    return decider, of_turn_before(loops, index, turns, decider)
+
+
+def of_turn_before(
+    loops: Sequence[Loop], index: int, turns: Mapping[int, int], task: int
+) -> range:
+    """The iterations of a task of a loop in the turn before one, see `turn_before`."""
+    first = loops[index].first
+    all_turns = {i: turns.get(i, 0) for i in loops_around(loops, first)}
+    iteration = iteration_of(loops, first, all_turns)
+    return source_iterations(loops, first, iteration, task, index)
 
 
 Deciders = dict[tuple[int, int], "Indices"]

@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from hpcflow.compile.commands import (
-    SCRIPT_CALLER,
-    StepCommands,
-    action_commands,
-    script_call,
-)
+from hpcflow.compile.commands import StepCommands, action_commands
 from hpcflow.compile.executables import environment_of
 from hpcflow.compile.files import JobFiles, names_of_files
 from hpcflow.compile.manifest import command_script, job_json, script_file, step_file
 from hpcflow.compile.plan import CompileError
 from hpcflow.compile.rows import RowBuilder
+from hpcflow.compile.script_call import SCRIPT_CALLER, script_call
 from hpcflow.compile.value_classes import Block, ValueClasses
 from hpcflow.model.schema import PYTHON_SCRIPT, Script
 

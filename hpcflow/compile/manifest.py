@@ -116,6 +116,7 @@ def _step(
         "run_base": task.run_id(0, step.action, plan.iteration or 0),
         "run_stride": task.max_iterations * task.num_actions,
         "element_column": element_column,
+        **({"first_element": task.first_element} if task.first_element else {}),
         "inputs": inputs,
         "requires": sorted(
             {
@@ -143,7 +144,7 @@ def _step(
         **({"shell": list(shell)} if (shell := step.resources.shell_command) else {}),
         **({"files": used} if used else {}),
         **({"abortable": True} if action.abortable else {}),
-        **({"rules": rows.rules(index, action.rules)} if action.rules else {}),
+        **({"rules": ruled} if (ruled := rows.step_rules(index)) else {}),
     }
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 DEFAULT_ARRAY_ITEMS = 1000  # what SLURM takes unless the site raised it
+MOST_LOOP_JOBS = 200  # some sites let a user have no more in the queue
 SCHEDULE_MARGIN_S = 60
 
 
@@ -58,6 +59,17 @@ class Guard:
     document: dict[str, Any]
 
 
+class LoopsLeft(NamedTuple):
+    """What is left of loops whose iterations are jobs of their own.
+
+    first: the first of their tasks. task, iteration: the last that has jobs.
+    """
+
+    first: int
+    task: int
+    iteration: int
+
+
 class JobDependency(NamedTuple):
     """A job that must have ended first.
 
@@ -76,7 +88,9 @@ class CompileOptions:
     default_scheduler: for resources that name none. local_cores: what items of
     the local scheduler share. max_array_items: the most items an array may have,
     by scheduler, as a map or a function; `DEFAULT_ARRAY_ITEMS` where it says
-    nothing. silence_s: how long an item is silent before others may take it over.
+    nothing. most_loop_jobs: after so many jobs of loops whose iterations are jobs of
+    their own, the others are left for later. silence_s: how long an item is silent
+    before others may take it over.
     """
 
     default_scheduler: str
@@ -86,6 +100,7 @@ class CompileOptions:
     )
     silence_s: float = 70.0
     log_level: str = "info"
+    most_loop_jobs: int = MOST_LOOP_JOBS
 
     def array_limit(self, scheduler: str) -> int:
         """The most items that an array of this scheduler may have."""
@@ -202,6 +217,8 @@ def job_resources(plan: JobPlan) -> dict[str, Any]:
         "partition": asked.partition,
         "account": asked.account,
         "qos": asked.qos,
+        "parallel_env": asked.parallel_env,
+        "select": asked.select,
         "directives": [list(pair) for pair in asked.directives] or None,
     }
     return {name: value for name, value in fields.items() if value is not None}

@@ -40,6 +40,14 @@ def script_fields(
         ).spec
     if script.options:
         fields["options"] = dict(script.options)
+    kinds = workflow.tasks[plan.steps[index].task].schema.value_classes
+    classes = {
+        name: kinds[name]
+        for name in action.outputs
+        if name in kinds and script.format_out(name) == "hdf5"
+    }
+    if classes:
+        fields["classes"] = classes
     if combines(workflow, plan, index):
         fields["combine"] = _first_alike(workflow, plan, index)
     return fields

@@ -152,7 +152,9 @@ def _earlier(workflow: Workflow, task: int, iteration: int, kept: Kept) -> Sourc
 def _unsupported(workflow: Workflow, task: int, output: str) -> CompileError:
     return CompileError(
         f"task {workflow.tasks[task].name!r}: what a loop passes on as {output!r} is made "
-        "only where rules hold, which is not supported yet in loops like this one"
+        "only where rules hold, which loops inside each other, groups, and what several "
+        "tasks make in turn can't pass on; expected an action without rules that makes "
+        "it, or one loop whose tasks have the same resources"
     )
 
 
@@ -293,6 +295,33 @@ def _looked_at(
     return value_source(workflow, task_index, action, name)
 
 
+def chosen_sources(
+    workflow: Workflow, task_index: int, name: str, iteration: int = 0
+) -> list[tuple[Mapping[str, Any], Source]]:
+    """The rules for what an input is taken from, and what each looks at, by element.
+
+    Of groups that is a list, with an entry for each member.
+    """
+    chosen = workflow.tasks[task_index].chosen.get(name)
+    found: list[tuple[Mapping[str, Any], Source]] = []
+    for rule in chosen.rules if chosen is not None else ():
+        members = chosen.members if chosen is not None else None
+        assert members is not None
+        root, looked_at, _ = split_path(rule_path(rule))
+        if root == "outputs":
+            column: InputColumn = replace(members, output=looked_at)
+        elif members.offsets is None:
+            column = take(workflow.tasks[members.task].inputs[looked_at], members.elements)
+        else:
+            given = workflow.tasks[members.task].inputs[looked_at]
+            rows = np.arange(len(members.elements), dtype=np.int64)
+            single = take(given, members.elements)
+            column = FromSeveral((single,), np.zeros_like(rows), rows, members.offsets)
+        source = _column_source(workflow, column)
+        found.append((rule, _located(workflow, task_index, iteration, name, source)))
+    return found
+
+
 def rule_path(rule: Mapping[str, Any]) -> str:
     """The path that a rule looks at."""
     path: str = rule.get("path") or rule.get("check_exists") or rule["check_missing"]
@@ -320,6 +349,11 @@ def made_sources(
     for rule, source in rule_sources(workflow, task, action, iteration):
         if source is not None:
             named.append((f"rule {rule_path(rule)}", source))
+    for name in workflow.tasks[task].chosen:
+        named += [
+            (f"rule {rule_path(rule)} for {name}", source)
+            for rule, source in chosen_sources(workflow, task, name, iteration)
+        ]
     found: dict[tuple[str, int], Made] = {}
     for name, source in named:
         for made in _leaves(source):

@@ -10,11 +10,20 @@ be stored; `parse_condition` makes it ready to be tested.
 
 from __future__ import annotations
 
-import operator
 import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hpcflow.model.callables import (
+    BY_LOWER,
+    CALLABLES,
+    CALLS,
+    SHORT,
+    TYPES,
+    WANTED,
+    arguments_of,
+    truth,
+)
 from jobstores.values import decode
 
 if TYPE_CHECKING:
@@ -23,18 +32,6 @@ if TYPE_CHECKING:
 ABOUT = ("value", "key", "index")
 PARTS = {"length": "length", "len": "length", "type": "type", "dtype": "type"}
 COMBINED = ("and", "or", "xor")
-TOLERANCE = 1e-8
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (float,),
-    "str": (str,),
-    "list": (list,),
-    "dict": (dict,),
-    "map": (dict,),
-    "bool": (bool,),
-    "path": (os.PathLike,),
-}
 
 
 class Fault(NamedTuple):
@@ -77,168 +74,6 @@ class Condition:
 
     def __str__(self) -> str:
         return self.text
-
-
-# -- what can be asked of a value
-
-
-def _in_range(value: Any, lower: Any, upper: Any) -> bool:
-    return bool(lower <= value < upper)
-
-
-def _close(value: Any, other: Any, tolerance: Any = TOLERANCE) -> Any:
-    return abs(value - other) < tolerance
-
-
-def _keys(value: Any) -> Any:
-    """The keys of a map; AttributeError for what is none."""
-    return value.keys()
-
-
-def _contains(value: Any, keys: Any) -> int:
-    known = _keys(value)
-    return sum(key in known for key in keys)
-
-
-def _has_items(value: Any, items: Any) -> bool:
-    return all(key in value and _same(value[key], items[key]) for key in items)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return _truth(one == other)
-
-
-def _truth(result: Any) -> bool:
-    try:
-        return bool(result)
-    except ValueError:  # of an array
-        return bool(result.all())
-
-
-def _is_instance(value: Any, names: Any) -> bool:
-    return any(isinstance(value, _TYPES[name]) for name in names)
-
-
-class _Call(NamedTuple):
-    """A callable. takes: what stands beside its name in a template."""
-
-    takes: str
-    test: Callable[..., Any]
-
-
-_CALLS: dict[str, _Call] = {
-    "equal_to": _Call("value", operator.eq),
-    "not_equal_to": _Call("value", lambda value, other: not _same(value, other)),
-    "less_than": _Call("value", operator.lt),
-    "greater_than": _Call("value", operator.gt),
-    "less_than_or_equal_to": _Call("value", operator.le),
-    "greater_than_or_equal_to": _Call("value", operator.ge),
-    "in": _Call("values", lambda value, others: any(_same(value, o) for o in others)),
-    "not_in": _Call(
-        "values", lambda value, others: not any(_same(value, o) for o in others)
-    ),
-    "in_range": _Call("bounds", _in_range),
-    "not_in_range": _Call("bounds", lambda value, *bounds: not _in_range(value, *bounds)),
-    "equal_to_approx": _Call("tolerance", _close),
-    "factor_of": _Call("value", lambda value, other: other % value == 0),
-    "has_factor": _Call("value", lambda value, other: value % other == 0),
-    "truthy": _Call("nothing", _truth),
-    "falsy": _Call("nothing", lambda value: not _truth(value)),
-    "null": _Call("nothing", lambda _: True),
-    "is_instance": _Call("types", _is_instance),
-    "keys_contain": _Call("key", lambda value, key: key in _keys(value)),
-    "keys_contain_any_of": _Call("keys", lambda v, keys: _contains(v, keys) > 0),
-    "keys_contain_all_of": _Call("keys", lambda v, keys: _contains(v, keys) == len(keys)),
-    "keys_contain_N_of": _Call("count", lambda v, n, keys: _contains(v, keys) == n),
-    "keys_contain_at_least_N_of": _Call("count", lambda v, n, ks: _contains(v, ks) >= n),
-    "keys_contain_at_most_N_of": _Call("count", lambda v, n, ks: _contains(v, ks) <= n),
-    "keys_contain_one_of": _Call("keys", lambda v, keys: _contains(v, keys) == 1),
-    "keys_contain_at_least_one_of": _Call("keys", lambda v, keys: _contains(v, keys) >= 1),
-    "keys_contain_at_most_one_of": _Call("keys", lambda v, keys: _contains(v, keys) <= 1),
-    "keys_equal_to": _Call("keys", lambda value, keys: set(_keys(value)) == set(keys)),
-    "keys_is_instance": _Call(
-        "types", lambda value, names: all(_is_instance(key, names) for key in _keys(value))
-    ),
-    "items_contain": _Call("items", _has_items),
-    "allowed_keys": _Call("keys", lambda value, keys: set(_keys(value)) <= set(keys)),
-    "required_keys": _Call("keys", lambda value, keys: set(_keys(value)) >= set(keys)),
-    "forbidden_keys": _Call("keys", lambda v, keys: not _contains(v, keys)),
-}
-_SHORT = {
-    "eq": "equal_to",
-    "lt": "less_than",
-    "gt": "greater_than",
-    "lte": "less_than_or_equal_to",
-    "gte": "greater_than_or_equal_to",
-    "in_": "in",
-}
-CALLABLES = tuple(_CALLS)
-_BY_LOWER = {name.lower(): name for name in CALLABLES}
-
-
-# -- what stands beside a callable's name
-
-_WANTED = {
-    "value": "a value",
-    "values": "a list of values",
-    "bounds": "{lower: A, upper: B} or [A, B]",
-    "tolerance": "a number, or {value: A, tolerance: B}",
-    "nothing": "nothing (null)",
-    "types": f"one of {', '.join(_TYPES)}, or a list of them",
-    "key": "a key",
-    "keys": "a list of keys",
-    "count": "{N: COUNT, keys: [...]}",
-    "items": "a map of keys and values",
-}
-
-
-def _read_named(given: Any, names: tuple[str, ...], least: int) -> tuple[Any, ...] | None:
-    """The arguments of a map or list; None where it is not of such a form."""
-    if isinstance(given, dict):
-        if set(given) <= set(names) and all(name in given for name in names[:least]):
-            return tuple(given[name] for name in names if name in given)
-        return None
-    if isinstance(given, list) and least <= len(given) <= len(names):
-        return tuple(given)
-    return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _arguments(takes: str, given: Any) -> tuple[Any, ...] | None:
-    """What a callable gets beside the value; None where something else was given."""
-    if takes == "value":
-        return (given,)
-    if takes == "nothing":
-        return () if given in (None, True) or given in ([], {}) else None
-    if takes == "values":
-        return (given,) if isinstance(given, (list, str)) else None
-    if takes == "key":
-        return None if isinstance(given, (list, dict)) else (given,)
-    if takes == "keys":
-        keys = given.get("keys") if isinstance(given, dict) else given
-        plain = isinstance(keys, list) and not any(
-            isinstance(k, (list, dict)) for k in keys
-        )
-        return (keys,) if plain else ((keys,),) if isinstance(keys, str) else None
-    if takes == "items":
-        return (given,) if isinstance(given, dict) else None
-    if takes == "types":
-        names = given if isinstance(given, list) else [given]
-        known = [str(name).lower() for name in names]
-        return (known,) if known and all(name in _TYPES for name in known) else None
-    if takes == "bounds":
-        found = _read_named(given, ("lower", "upper"), 2)
-        return found if found and all(_is_number(bound) for bound in found) else None
-    if takes == "count":
-        found = _read_named(given, ("N", "keys"), 2)
-        return found if found and type(found[0]) is int and type(found[1]) is list else None
-    if _is_number(given):
-        return (given,)
-    found = _read_named(given, ("value", "tolerance"), 1)
-    return found if found and all(_is_number(part) for part in found) else None
 
 
 # -- parsing
@@ -311,7 +146,7 @@ def _parse_single(
         return None
     part = PARTS.get(rest[0].lower(), "") if len(rest) > 1 else ""
     name = rest[-1].lower() if rest else ""
-    known = _BY_LOWER.get(_SHORT.get(name, name))
+    known = BY_LOWER.get(SHORT.get(name, name))
     if len(rest) > (2 if part else 1) or known is None:
         odd = ".".join(rest[1:] if part else rest)
         faults.append(
@@ -327,12 +162,12 @@ def _parse_single(
     if part == "length" and about == "index":
         faults.append(Fault(where, "an index is a number and has no length"))
         return None
-    call = _CALLS[known]
+    call = CALLS[known]
     takes = "types" if part == "type" and call.takes in ("value", "values") else call.takes
-    arguments = _arguments(takes, argument)
+    arguments = arguments_of(takes, argument)
     if arguments is None:
         message = f"{known!r} can't take {argument!r}"
-        faults.append(Fault(where, message, _WANTED[takes]))
+        faults.append(Fault(where, message, WANTED[takes]))
         return None
     text = key if not arguments else f"{key}: {argument!r}"
     if part == "type":
@@ -346,7 +181,7 @@ def _test(
     def holds(value: Any) -> bool:
         try:
             subject = len(value) if part == "length" else value
-            return _truth(test(subject, *arguments))
+            return truth(test(subject, *arguments))
         except (TypeError, AttributeError, ArithmeticError, ValueError):
             return False
 
@@ -360,7 +195,7 @@ def _type_test(name: str, arguments: tuple[Any, ...]) -> Callable[[Any], bool]:
 
     def holds(value: Any) -> bool:
         exact = any(
-            type(value) in _TYPES[one] or (one == "path" and isinstance(value, os.PathLike))
+            type(value) in TYPES[one] or (one == "path" and isinstance(value, os.PathLike))
             for one in names
         )
         return exact is wanted
@@ -427,7 +262,7 @@ class RuleTest:
         if not found:
             return self._default
         for kind, to in self._cast.items():
-            if type(value) in _TYPES[kind]:
+            if type(value) in TYPES[kind]:
                 return _cast(value, to)
         return value
 

@@ -80,12 +80,18 @@ def iteration_count(loops: Sequence[Loop], task: int) -> int:
     return prod(loops[index].iterations for index in loops_around(loops, task))
 
 
+def turn_numbers(loops: Sequence[Loop], task: int, iteration: int) -> dict[int, int]:
+    """The turn of each loop in an iteration of a task, by index, outermost first."""
+    turns: dict[int, int] = {}
+    for index in reversed(loops_around(loops, task)):
+        iteration, turns[index] = divmod(iteration, loops[index].iterations)
+    return dict(reversed(turns.items()))
+
+
 def turns_of(loops: Sequence[Loop], task: int, iteration: int) -> dict[str, int]:
     """The turn of each loop in an iteration of a task, by name, outermost first."""
-    turns: dict[str, int] = {}
-    for index in reversed(loops_around(loops, task)):
-        iteration, turns[loops[index].name] = divmod(iteration, loops[index].iterations)
-    return dict(reversed(turns.items()))
+    turns = turn_numbers(loops, task, iteration)
+    return {loops[index].name: turn for index, turn in turns.items()}
 
 
 def source_iterations(

@@ -33,6 +33,8 @@ class Resources:
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
+    parallel_env: str | None = None  # Grid Engine's alone
+    select: str | None = None  # PBS's alone, as its `-l select` has it
     # (option, value); None: a flag without a value
     directives: tuple[tuple[str, str | None], ...] = ()
     # the user's commands in place of the scheduler's: "submit", "show", "delete" -> words

@@ -16,6 +16,9 @@ class _Missing:
 
 MISSING: Any = _Missing()  # "no default value", as None is a value
 
+# Who may take the value of an input or output: later tasks; those that name this one as
+# the input's source; none.
+PROPAGATION = ("implicit", "explicit", "never")
 PYTHON_SCRIPT = "python_script"  # the executable that runs a Python script
 RETURNS_OUTPUTS, RETURNS_VALUE, RETURNS_NOTHING = "outputs", "value", "nothing"
 MAIN = "main"  # the scope of actions that neither generate nor parse files
@@ -212,6 +215,7 @@ class SchemaInput:
 
     allow_failed: how many of the runs that make it may have failed, whose values are then
         null: ("count", N) or ("fraction", F); None: as `skip_downstream_on_failure` says.
+    propagation: who may take its value, one of `PROPAGATION`.
     """
 
     name: str
@@ -219,6 +223,7 @@ class SchemaInput:
     default: Any = MISSING
     group: str | None = None
     allow_failed: tuple[str, float] | None = None
+    propagation: str = "implicit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +231,7 @@ class TaskSchema:
     """A recipe. Its name is objective[_method[_implementation]].
 
     version: as its author counts. is_listed: lists of what can be used show it.
+    propagation: who may take an output, where not any later task; as of inputs.
     """
 
     objective: str
@@ -241,11 +247,18 @@ class TaskSchema:
     value_classes: dict[str, str] = field(default_factory=dict)
     version: str = ""
     is_listed: bool = True
+    propagation: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The name templates use."""
         return "_".join(p for p in (self.objective, self.method, self.implementation) if p)
+
+    def propagation_of(self, name: str, *, is_input: bool) -> str:
+        """Who may take an input or output: one of `PROPAGATION`."""
+        if not is_input:
+            return self.propagation.get(name, PROPAGATION[0])
+        return next((i.propagation for i in self.inputs if i.name == name), PROPAGATION[0])
 
     @property
     def tolerances(self) -> dict[str, tuple[str, float]]:

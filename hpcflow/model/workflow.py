@@ -144,6 +144,19 @@ class ElementSet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """Rules that are only decided in runs, of the upstream elements of an input.
+
+    An element whose upstream element does not fulfil them is left out: its runs are
+    skipped. A group is of those of its members that do.
+    members: the upstream task's elements that the input is taken from; no output.
+    """
+
+    rules: tuple[dict[str, Any], ...]
+    members: FromTask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Offers:
     """What tasks that come after a task must know of it, beside what it is.
 
@@ -152,11 +165,16 @@ class Offers:
     groups: by name, the number of each element's group (num_elements,); -1: in none.
     labels: by the name of an input, "p[label]", the output that goes to it, and rules for
         the elements whose output does.
+    chosen: the inputs for which an element set takes not all elements there are, but those
+        that it names or that fulfil rules; None in workflows made before this was kept.
+    holders: by input, the tasks whose input of the same value elements take over.
     """
 
     origins: dict[str, tuple[tuple[str, ...], ...]]
     groups: dict[str, Indices] = field(default_factory=dict)
     labels: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = field(default_factory=dict)
+    chosen: tuple[str, ...] | None = None
+    holders: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +190,12 @@ class Task:
     parts: by input name, what is put into its values, in this order.
     repeat: of each element (num_elements,), which of its repeats it is; -1: not repeated.
     seeds: of each action's run of each element (num_actions, num_elements); -1: none.
+    chosen: by input, rules for what it is taken from that only runs decide.
+    group_rules: by group, rules for its members that only runs decide.
     offers: None in workflows made before these were kept.
+    continues: of a block, the task that it was added to; see `hpcflow.model.blocks`.
+    first_element, first_iteration: of a block, which of that task's its first ones are.
+    propagated: of a block, whether its elements only pass on others that were added.
     """
 
     index: int
@@ -189,6 +212,12 @@ class Task:
     repeat: Indices | None = None
     seeds: Indices | None = None
     offers: Offers | None = None
+    continues: int | None = None
+    first_element: int = 0
+    first_iteration: int = 0
+    propagated: bool = False
+    chosen: dict[str, Chosen] = field(default_factory=dict)
+    group_rules: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
 
     @property
     def num_actions(self) -> int:

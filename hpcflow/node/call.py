@@ -148,7 +148,9 @@ def read_outputs(
         path = environment["HPCFLOW_OUTPUTS_HDF5"]
         if not os.path.exists(path):
             raise CallError("the script left no HDF5 file of its outputs")
-        made = dict(_hdf5().read(path), **made)
+        named = json.loads(environment.get("HPCFLOW_CLASSES", "{}"))
+        classes = {output: _class(name) for output, name in named.items()}
+        made = dict(_hdf5().read(path, classes), **made)
     if made:
         _save(stored, made, environment["HPCFLOW_CALL_OUT"])
 
@@ -163,6 +165,17 @@ def beside(name: str) -> Any:
             exec(compile(stream.read(), known.__file__, "exec"), known.__dict__)  # noqa: S102
         sys.modules["hpcflow_" + name] = known
     return known
+
+
+def _class(name: str) -> Any:
+    """The user's class of that name, `module:Class`."""
+    from importlib import import_module
+
+    module, _, path = name.partition(":")
+    found: Any = import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
 
 
 def _hdf5() -> Any:

@@ -2,9 +2,10 @@
 
 Python 3.8 or later, with h5py. A value is the dataset or group of its name at the
 root: a map is a group, a number, text or array a dataset; a list is a dataset where all
-of it is numbers, or text, of one shape, else a group with the attribute `hpcflow_list`
-and the members `0`, `1`, ... None is an empty dataset. An object that can, writes
-itself (`dump_to_HDF5_group`).
+of it is numbers, or truth values, or text, of one shape, else a group with the attribute
+`hpcflow_list` and the members `0`, `1`, ... None is an empty dataset. An object whose
+class has `dump_to_HDF5_group(group)` writes itself; of others it is what they store. An
+output whose class has the class method `load_from_HDF5_group(group)` is what that gives.
 """
 
 from __future__ import annotations
@@ -29,17 +30,24 @@ def write(path: str, values: Dict[str, Any]) -> None:
             _put(file, name, value, name)
 
 
-def read(path: str) -> Dict[str, Any]:
-    """The values of a file, by name; arrays are NumPy's.
+def read(path: str, classes: Dict[str, Any]) -> Dict[str, Any]:
+    """The values of a file, by name; arrays are NumPy's. classes: of values, by name.
 
     Raises:
         UnfitError: it is no HDF5 file, or h5py is missing here.
     """
     try:
         with _library().File(path, "r") as file:
-            return {name: _get(item) for name, item in file.items()}
+            return {name: _made(item, classes.get(name)) for name, item in file.items()}
     except OSError as error:
         raise UnfitError(f"the outputs are not an HDF5 file: {error}") from None
+
+
+def _made(item: Any, kind: Any) -> Any:
+    """A value; where its class reads objects from groups, one of them."""
+    if hasattr(item, "items") and hasattr(kind, "load_from_HDF5_group"):
+        return kind.load_from_HDF5_group(item)
+    return _get(item)
 
 
 def _library() -> Any:
@@ -57,6 +65,8 @@ def _put(group: Any, name: str, value: Any, where: str) -> None:
         raise UnfitError(f"{where}: {name!r} can't be a name in an HDF5 file")
     if hasattr(value, "dump_to_HDF5_group"):
         value.dump_to_HDF5_group(group.create_group(name))
+    elif hasattr(type(value), "__to_store__"):
+        _put(group, name, type(value).__to_store__(value), where)
     elif value is None:
         group[name] = _library().Empty("f8")
     elif isinstance(value, dict):
@@ -76,7 +86,7 @@ def _put(group: Any, name: str, value: Any, where: str) -> None:
 
 
 def _is_array(value: Any) -> bool:
-    """Whether a list is numbers, or text, of one kind and of one shape."""
+    """Whether a list is numbers, truth values or text alone, and of one shape."""
     kinds, shapes = set(), set()
     for item in value:
         if isinstance(item, (list, tuple)):
@@ -90,12 +100,12 @@ def _is_array(value: Any) -> bool:
                 return False
         else:
             return False
-    return bool(kinds) and len(kinds) == 1 and len(shapes) <= 1
+    return (len(kinds) == 1 or kinds == {int, float}) and len(shapes) <= 1
 
 
 def _shape(value: Any) -> Any:
     inner: Any = ()
-    kind: Any = type(value[0])
+    kind: Any = float if type(value[0]) is int else type(value[0])
     if isinstance(value[0], (list, tuple)):
         kind, inner = _shape(value[0])
     return kind, (len(value), inner)

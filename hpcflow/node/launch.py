@@ -154,6 +154,8 @@ class Launcher:
                 more["HPCFLOW_RETURNS"] = step.returns
             if step.env_spec is not None:
                 more["HPCFLOW_ENV_SPEC"] = _word_or_json(step.env_spec)
+            if step.classes:
+                more["HPCFLOW_CLASSES"] = _word_or_json(step.classes)
             if step.options:
                 more["HPCFLOW_OPTIONS"] = _word_or_json(step.options)
         return {**self._item_environment, **_encoded(more)}
@@ -166,7 +168,7 @@ class Launcher:
         first_run = b"%d" % (run - step.action)
         found = {
             b"HPCFLOW_RUN_ID": b"%d" % run,
-            b"HPCFLOW_ELEMENT_IDX": b"%d" % element,
+            b"HPCFLOW_ELEMENT_IDX": b"%d" % (step.first_element + element),
             b"HPCFLOW_ELEMENT_ID": first_run,
             b"HPCFLOW_ELEMENT_ITER_ID": first_run,
             b"HPCFLOW_BLOCK_ELEM_IDX": b"%d" % number,
@@ -192,7 +194,7 @@ class Launcher:
         own = self._own if step.files is not None else f"a{step.action}.{self._own}"
         if iteration is not None:
             own = f"i{iteration}/{own}"
-        return f"{step.task_name}/e{step.element(row)}/{own}"
+        return f"{step.task_name}/e{step.first_element + step.element(row)}/{own}"
 
     def _folder(self, path: str) -> str:
         if path not in self._made:

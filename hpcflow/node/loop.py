@@ -112,6 +112,9 @@ class ItemLoop:
         why = f"the job item was stopped by {processes.name_of(self._stop)} before it"
         begun = [slot.row for slot in self._slots if slot.row is not None]
         for row in (*begun, *self._rows.left()):
+            if not row.at and not row.settled:  # perhaps its loop ended before: see guards
+                with suppress(NotYet, JobStoreError):
+                    self._starter.next_step(row)
             row.undecided = why
             step = self._starter.next_step(row)
             while step is not None:

@@ -58,6 +58,7 @@ class Step:
         "action",
         "around",
         "captures",
+        "classes",
         "combine",
         "data_in",
         "data_out",
@@ -67,6 +68,7 @@ class Step:
         "environment",
         "file",
         "files",
+        "first_element",
         "function",
         "histories",
         "index",
@@ -106,6 +108,8 @@ class Step:
         self.turns: str = fields.get("turns", "")
         self.around: List[Tuple[int, int]] = []
         self.element_column: int = fields["element_column"]
+        # What elements are called: those added to a task are counted behind its others.
+        self.first_element: int = fields.get("first_element", 0)
         self.inputs: Dict[str, Dict[str, Any]] = fields["inputs"]
         # Inputs of which the run gets the values in all iterations up to its own.
         self.histories = [name for name, one in self.inputs.items() if "earlier" in one]
@@ -124,6 +128,7 @@ class Step:
         self.data_out: str | Dict[str, str] = fields.get("data_out", "direct")
         self.env_spec: Dict[str, Any] | None = fields.get("env_spec")
         self.options: Dict[str, Any] = fields.get("options", {})
+        self.classes: Dict[str, str] = fields.get("classes", {})
         self.combine: int | None = fields.get("combine")
         self.shell: List[str] = fields.get("shell", [])
         self.variables: List[Dict[str, Any]] = fields.get("variables", [])

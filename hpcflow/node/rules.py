@@ -30,6 +30,45 @@ def hold(
     return True
 
 
+def of_chosen(
+    source: Dict[str, Any], sources: Sources, row: List[Any], outcomes: List[Record]
+) -> Any:
+    """The list of a group's values, of those members that fulfil rules.
+
+    Raises:
+        ByRule: none does.
+        Skip, Defer, NotYet: something can't be had; the message says why.
+    """
+    whole = source["source"]
+    row = list(row)
+    members = _members(whole, row[whole["column"]])
+    wanted = [True] * len(members)
+    for given in source["rules"]:
+        test = RuleTest(given["rule"])
+        values = sources.value_of(given["source"], row, outcomes)
+        for number, value in enumerate(values):
+            wanted[number] = wanted[number] and test.holds(
+                *find(arrays.decode(value), given["path"])
+            )
+    if not any(wanted):
+        paths = ", ".join(RuleTest(given["rule"]).path for given in source["rules"])
+        why = f"none of the {len(members)} members of a group fulfils its rules ({paths})"
+        raise ByRule(shortened(why, REASON_BYTES))
+    row[whole["column"]] = [one for one, is_in in zip(members, wanted) if is_in]
+    return sources.value_of(whole, row, outcomes)
+
+
+def _members(source: Dict[str, Any], cell: List[Any]) -> List[Any]:
+    """The cells of a group's members, each as in a group of its own."""
+    if source["from"] != "upstream" or source.get("last"):
+        return cell
+    return [
+        [upstream, item, first + k * step, 1, 1]
+        for upstream, item, first, step, count in cell
+        for k in range(count)
+    ]
+
+
 class StepRules:
     """The rules of a step's runs, or of one of its commands."""
 

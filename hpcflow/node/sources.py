@@ -46,7 +46,8 @@ def reason(step: Step, run: int, record: Record) -> str:
     why = record.get("why") or f"exit status {record.get('exit')}"
     if record["t"] == "skip":
         return str(why)  # it names the first cause already
-    where = f"task {step.task_name!r}, element {step.element_of(run)}"
+    element = step.first_element + step.element_of(run)
+    where = f"task {step.task_name!r}, element {element}"
     return shortened(f"{where} failed: {why}", REASON_BYTES)
 
 
@@ -140,6 +141,10 @@ class Sources:
             from hpcflow.node.rules import hold
 
             return "1" if hold(source["rules"], self, row, outcomes) else ""
+        if kind == "chosen":
+            from hpcflow.node.rules import of_chosen
+
+            return of_chosen(source, self, row, outcomes)
         if kind == "several":
             inner = source["sources"]
             if not source.get("group"):
@@ -253,6 +258,8 @@ def outputs_of(source: Dict[str, Any]) -> Iterator[str]:
     """The outputs of other jobs' runs that a source may take."""
     if source["from"] == "upstream":
         yield source["output"]
+    if source["from"] == "chosen":
+        yield from outputs_of(source["source"])
     for inner in source.get("sources", ()):
         yield from outputs_of(inner)
     for rule in source.get("rules", ()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 
 from hpcflow.model.conditions import Condition, parse_condition
 from hpcflow.node import arrays
@@ -165,8 +165,12 @@ class Guards:
 
 
 def _holds(condition: Condition, path: List[Any], encoded: Any) -> bool:
+    """Whether a condition holds of a part of an encoded value."""
+    return holds_of_part(condition, path, arrays.decode(encoded))
+
+
+def holds_of_part(condition: Condition, path: Sequence[Any], value: Any) -> bool:
     """Whether a condition holds of a part of a value; False where there is none."""
-    value = arrays.decode(encoded)
     for step in path:
         try:
             value = value[step]

@@ -121,8 +121,9 @@ class UpstreamItems:
                 )
             except NotFoundError:
                 attempts = {}
-            found[item] = ItemRuns(resolve(attempts), self._wanted, self._round)
-            if not attempts:
+            decision = resolve(attempts)
+            found[item] = ItemRuns(decision, self._wanted, self._round)
+            if decision is None:  # packed, if need be with claims that found the fence
                 absent.append(item)
         after = attempts_in(self._port.list(directory))
         for item in items:

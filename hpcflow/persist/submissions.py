@@ -21,6 +21,16 @@ def submitted_tasks(info: Mapping[str, Any]) -> int:
     return 1 + max((task for task, _ in steps), default=-1)
 
 
+def loops_left(info: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the last submission left of loops: None where it is through with all.
+
+    `after`: the first of the loops' tasks, and the last task and iteration with jobs.
+    `tasks`: how many tasks were to be submitted. `scheduler`: for those that name none.
+    """
+    submissions = info["submissions"]
+    return submissions[-1].get("left") if submissions else None
+
+
 def home_of_local_jobs(info: Mapping[str, Any], submission: int, root: str) -> int:
     """The submission in whose folder the local scheduler keeps a submission's jobs.
 

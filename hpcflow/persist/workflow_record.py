@@ -30,6 +30,7 @@ import numpy as np
 
 from hpcflow.model.workflow import (
     Addition,
+    Chosen,
     ElementSet,
     FromSeveral,
     FromTask,
@@ -239,7 +240,15 @@ def _task_info(task: Task) -> dict[str, Any]:
         "parameter_base": task.parameter_base,
         "inputs": list(task.inputs),
         "outputs": list(_outputs(task)),
+        **_continues(task),
     }
+
+
+def _continues(task: Task) -> dict[str, Any]:
+    """Of a block, what it continues and where."""
+    if task.continues is None:
+        return {}
+    return {"continues": [task.continues, task.first_element, task.first_iteration]}
 
 
 def _encode_set(one: ElementSet, given: _Files) -> list[Any]:
@@ -269,6 +278,12 @@ def _encode_task(task: Task, tables: Tables, files: _Files) -> dict[str, Any]:
                 _encode_part(part, f"inputs/{task.index}/{position}/part_{k}", tables)
                 for k, part in enumerate(parts)
             ]
+        if name in task.chosen:
+            chosen = task.chosen[name]
+            where, columns = _encode_input(chosen.members)
+            document["where"] = {**where, "rules": list(chosen.rules)}
+            for part, data in columns.items():
+                tables[f"inputs/{task.index}/{position}/where/{part}"] = {part: data}
         inputs.append({"name": name, **document})
     _encode_repeats(task, tables)
     resources = []
@@ -284,6 +299,8 @@ def _encode_task(task: Task, tables: Tables, files: _Files) -> dict[str, Any]:
         "inputs": inputs,
         "resources": resources,
         "element_sets": [_encode_set(one, files) for one in task.element_sets],
+        **({"propagated": True} if task.propagated else {}),
+        **({"group_rules": task.group_rules} if task.group_rules else {}),
         **_encode_offers(task, tables),
     }
 
@@ -300,8 +317,10 @@ def _encode_offers(task: Task, tables: Tables) -> dict[str, Any]:
         "labels": {
             name: [output, list(rules)] for name, (output, rules) in offers.labels.items()
         },
+        "holders": offers.holders,
     }
-    return {key: value for key, value in document.items() if value or key == "origins"}
+    found = {key: value for key, value in document.items() if value or key == "origins"}
+    return found if offers.chosen is None else {**found, "chosen": list(offers.chosen)}
 
 
 def _encode_part(part: Part, prefix: str, tables: Tables) -> dict[str, Any]:
@@ -389,6 +408,7 @@ class WorkflowReader:
         info = self._base.info["tasks"][index]
         document = self.model["tasks"][index]
         names = [item["name"] for item in document["inputs"]]
+        continues, element, iteration = info.get("continues", (None, 0, 0))
         return Task(
             index=index,
             name=info["name"],
@@ -414,7 +434,28 @@ class WorkflowReader:
             repeat=self._repeats(index),
             seeds=self._seeds(index, info["actions"]),
             offers=self._offers(index),
+            continues=continues,
+            first_element=element,
+            first_iteration=iteration,
+            propagated=document.get("propagated", False),
+            chosen={
+                name: found
+                for position, name in enumerate(names)
+                if (found := self._chosen(index, position)) is not None
+            },
+            group_rules={
+                name: tuple(rules)
+                for name, rules in document.get("group_rules", {}).items()
+            },
         )
+
+    def _chosen(self, task: int, position: int) -> Chosen | None:
+        document = self.model["tasks"][task]["inputs"][position].get("where")
+        if document is None:
+            return None
+        members = self._input(document, f"inputs/{task}/{position}/where")
+        assert isinstance(members, FromTask)
+        return Chosen(tuple(document["rules"]), members)
 
     def _offers(self, task: int) -> Offers | None:
         document = self.model["tasks"][task]
@@ -433,6 +474,8 @@ class WorkflowReader:
                 name: (output, tuple(rules))
                 for name, (output, rules) in document.get("labels", {}).items()
             },
+            tuple(document["chosen"]) if "chosen" in document else None,
+            {name: tuple(tasks) for name, tasks in document.get("holders", {}).items()},
         )
 
     def parts(self, task: int, position: int) -> tuple[Part, ...]:

@@ -89,7 +89,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WorkflowStatus:
-    """The whole. `failures` holds the first ones; `num_failures` counts all."""
+    """The whole. `failures` holds the first ones; `num_failures` counts all.
+
+    notes: what the user should know of how it goes on.
+    """
 
     name: str
     id: str
@@ -101,6 +104,7 @@ class WorkflowStatus:
     failures: tuple[Failure, ...] = ()
     num_failures: int = 0
     warnings: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def total(self, *states: RunState) -> int:
         """Runs of all tasks that are in one of these states."""

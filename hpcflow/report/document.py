@@ -30,6 +30,7 @@ def status_document(status: WorkflowStatus) -> dict[str, Any]:
         "num_failures": status.num_failures,
         "failures": [_failure(failure) for failure in status.failures],
         "warnings": list(status.warnings),
+        **({"notes": list(status.notes)} if status.notes else {}),
     }
 
 

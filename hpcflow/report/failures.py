@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hpcflow.model.blocks import TaskIndex
 from hpcflow.report.data import Failure, LogSlice
 from jobstores.records import RunState
 
@@ -65,17 +66,15 @@ def _rows_of(store: WorkflowStore, base: Base, items: Collection[Item]) -> list[
 
 def _failure(base: Base, path: str, state: RunState, row: dict[str, Any]) -> Failure:
     run = int(row["id"])
-    task = max(
-        (t for t in base.info["tasks"] if t["run_base"] <= run), key=lambda t: t["run_base"]
-    )
-    rest, action = divmod(run - task["run_base"], task["actions"])
+    index = TaskIndex(base.info["tasks"])
+    task, element, iteration, action = index.locate(run)
     where = f"{path}/logs/{row['submission']}/{row['job']}"
     log = f"{where}/{row['item']}.{row['attempt']}.{row['log_slot']}.log"
     return Failure(
         run=run,
-        task=task["name"],
-        element=rest // task["max_iterations"],
-        iteration=rest % task["max_iterations"],
+        task=index.tasks[task].name,
+        element=element,
+        iteration=iteration,
         action=action,
         state=state,
         exit=int(row["exit"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from hpcflow.model.workflow import FromSeveral, FromTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from hpcflow.model.workflow import Indices, InputColumn, Workflow
 
@@ -67,25 +67,55 @@ class WorkflowGraph:
 
 
 def workflow_graph(workflow: Workflow) -> WorkflowGraph:
-    """The graph of a workflow."""
+    """The graph of a workflow. What a task has grown by is part of it."""
+    places = _places(workflow)
     loops = tuple(
-        GraphLoop(loop.name, loop.first, loop.last, loop.iterations)
+        GraphLoop(loop.name, places[loop.first], places[loop.last], loop.iterations)
         for loop in workflow.loops
+        if workflow.tasks[loop.first].continues is None
     )
-    tasks = tuple(
-        GraphTask(
-            task.name,
-            task.schema.name,
-            task.num_elements,
-            task.max_iterations,
-            task.num_runs,
-            tuple(loop.name for loop in loops if loop.first <= task.index <= loop.last),
-        )
+    tasks = []
+    for task in workflow.tasks:
+        if task.continues is None:
+            blocks = [one for one in workflow.tasks if one.continues == task.index]
+            place = places[task.index]
+            tasks.append(
+                GraphTask(
+                    task.name,
+                    task.schema.name,
+                    max(b.first_element + b.num_elements for b in (task, *blocks)),
+                    max(b.first_iteration + b.max_iterations for b in (task, *blocks)),
+                    sum(block.num_runs for block in (task, *blocks)),
+                    tuple(loop.name for loop in loops if loop.first <= place <= loop.last),
+                )
+            )
+    edges = (*_forward(workflow), *_back(workflow))
+    return WorkflowGraph(workflow.name, tuple(tasks), _joined(edges, places), loops)
+
+
+def _places(workflow: Workflow) -> dict[int, int]:
+    """By entry of the record, the place of its task in the graph."""
+    wholes = [task.index for task in workflow.tasks if task.continues is None]
+    place_of = {index: place for place, index in enumerate(wholes)}
+    return {
+        task.index: place_of[task.index if task.continues is None else task.continues]
         for task in workflow.tasks
-    )
-    return WorkflowGraph(
-        workflow.name, tasks, (*_forward(workflow), *_back(workflow)), loops
-    )
+    }
+
+
+def _joined(edges: Iterable[GraphEdge], places: dict[int, int]) -> tuple[GraphEdge, ...]:
+    """The edges between tasks, of which there may be one for each pair of blocks."""
+    found: dict[tuple[object, ...], GraphEdge] = {}
+    for edge in edges:
+        source, target = places[edge.source], places[edge.target]
+        if source == target and not edge.back:
+            continue  # iterations that were added, which take over from the others
+        key = (source, target, edge.values, edge.grouped, edge.back)
+        known = found[key].elements if key in found else 0
+        found[key] = replace(
+            edge, source=source, target=target, elements=known + edge.elements
+        )
+    return tuple(found.values())
 
 
 def _forward(workflow: Workflow) -> Iterator[GraphEdge]:
@@ -94,23 +124,26 @@ def _forward(workflow: Workflow) -> Iterator[GraphEdge]:
         rows: dict[tuple[int, bool], list[Indices]] = {}
         for name, column in task.inputs.items():
             grouped = column.offsets is not None
-            for part in _from_tasks(column):
+            for part, elements in _taken(column):
                 key = (part.task, grouped or part.offsets is not None)
                 if name not in names.setdefault(key, []):
                     names[key].append(name)
-                rows.setdefault(key, []).append(part.elements)
+                rows.setdefault(key, []).append(elements)
         for (source, grouped), values in names.items():
             count = len(np.unique(np.concatenate(rows[source, grouped])))
             yield GraphEdge(source, task.index, tuple(values), count, grouped)
 
 
-def _from_tasks(column: InputColumn) -> Iterator[FromTask]:
-    """The parts of an input that tasks make."""
+def _taken(column: InputColumn) -> Iterator[tuple[FromTask, Indices]]:
+    """The parts of an input that tasks make, and the elements of these that are used."""
     if isinstance(column, FromTask):
-        yield column
+        yield column, column.elements
     elif isinstance(column, FromSeveral):
-        for part in column.parts:
-            yield from _from_tasks(part)
+        for number, part in enumerate(column.parts):
+            if isinstance(part, FromTask) and part.offsets is None:
+                yield part, part.elements[column.row[column.part == number]]
+            else:
+                yield from _taken(part)
 
 
 def _back(workflow: Workflow) -> Iterator[GraphEdge]:

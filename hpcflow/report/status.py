@@ -7,12 +7,12 @@ failures are to be listed.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from hpcflow.persist.submissions import submitted_tasks
+from hpcflow.model.blocks import TaskIndex
+from hpcflow.persist.submissions import loops_left, submitted_tasks
 from hpcflow.report.data import (
     Failure,
     JobStatus,
@@ -25,9 +25,8 @@ from hpcflow.report.failures import folded_failures, folded_states
 from hpcflow.report.item_runs import item_runs
 from hpcflow.submit.reconcile import (
     JobView,
-    ask_schedulers,
     item_is_gone,
-    job_views,
+    look,
     why_gone,
 )
 from jobstores.decisions import Item
@@ -61,9 +60,8 @@ def read_status(
 
     `load` gives a scheduler's adapter; with `ask` false none is asked.
     """
-    view = store.view()
-    jobs = job_views(store.port, view)
-    troubles = ask_schedulers(jobs, load) if ask and not store.port.read_only else {}
+    is_asked = ask and not store.port.read_only
+    view, jobs, troubles = look(store, load if is_asked else None)
     count = _Count(store.port, view, path, max_failures)
     requeued = {i for i in view.tail if segment_key(*i, 0) in view.base.consumed}
     if requeued:  # their tail says all anew, the folded records included
@@ -75,12 +73,16 @@ def read_status(
             count.add_item(item, decision, cancelled=item.submission in cancelled)
     for job in jobs:
         count.add_job(job)
+    count.leave_out_loops(jobs, submitted_tasks(view.base.info))
     count.leave_out(folded_runs)
+    left = loops_left(view.base.info)
+    if left is not None and _are_cancelled(jobs, view.base.info):
+        count.cancel_pending(range(left["after"][0], left["tasks"]))
     failures = count.failures
     folded = sum(count.folded[state] for state in _NOT_WELL)
     if folded and len(failures) < max_failures:
-        left = max_failures - len(failures)
-        failures += folded_failures(store, view.base, path, left, without=requeued)
+        more = max_failures - len(failures)
+        failures += folded_failures(store, view.base, path, more, without=requeued)
     return WorkflowStatus(
         name=view.base.info["name"],
         id=view.base.info["id"],
@@ -95,6 +97,7 @@ def read_status(
             f"{name} does not answer, so the states of its jobs may be old: {why}"
             for name, why in troubles.items()
         ),
+        notes=_notes(jobs, view.base.info),
     )
 
 
@@ -105,7 +108,7 @@ class _Count:
         self._port = port
         self._most = most  # failures to name
         self._info: list[dict[str, Any]] = view.base.info["tasks"]
-        self._bases = [task["run_base"] for task in self._info]
+        self._index = TaskIndex(self._info)
         self._tail = view.tail
         self._path = path
         self.counts = [
@@ -114,11 +117,12 @@ class _Count:
         ]
         self.folded = sum(self.counts, Counter())
         self._not_needed: Counter[int] = Counter()  # runs by task, see `_drop`
+        self._not_made: Counter[int] = Counter()  # runs by task, see `leave_out_loops`
         self.failures: list[Failure] = []
 
     def task_of(self, run: int) -> int:
-        """The task that a run belongs to."""
-        return bisect_right(self._bases, run) - 1
+        """The task, or block of one, that a run belongs to: its entry in the record."""
+        return self._index.block_of(run).index
 
     def known_runs(self) -> list[int]:
         """By task, how many runs are counted as anything but pending."""
@@ -251,17 +255,15 @@ class _Count:
     def _fail(
         self, item: Item, attempt: int, run: int, state: RunState, record: dict[str, Any]
     ) -> None:
-        task = self.task_of(run)
-        info = self._info[task]
-        rest, action = divmod(run - info["run_base"], info["actions"])
+        task, element, iteration, action = self._index.locate(run)
         log = record.get("log")
         folder = f"{self._path}/logs/{item.submission}/{item.job}"
         self.failures.append(
             Failure(
                 run=run,
-                task=info["name"],
-                element=rest // info["max_iterations"],
-                iteration=rest % info["max_iterations"],
+                task=self._index.tasks[task].name,
+                element=element,
+                iteration=iteration,
                 action=action,
                 state=state,
                 exit=record.get("exit"),
@@ -283,20 +285,53 @@ class _Count:
         """
         for task, count in self._not_needed.items():
             self._not_needed[task] = count - folded[task]
-            self.counts[task][RunState.PENDING] -= count - folded[task]
+        self._not_needed += self._not_made
+        for task, count in self._not_needed.items():
+            self.counts[task][RunState.PENDING] -= count
+
+    def leave_out_loops(self, jobs: list[JobView], tasks: int) -> None:
+        """Take iterations that no job was made for out of what is to be done.
+
+        tasks: how many of them, from the first on, are through with being submitted.
+        """
+        planned: Counter[int] = Counter()
+        for job in jobs:
+            for task, runs in _runs_of(job.record).items():
+                planned[task] += runs
+        for task, info in enumerate(self._info[:tasks]):
+            runs = info["elements"] * info["max_iterations"] * info["actions"]
+            self._not_made[task] = runs - planned[task]
+
+    def cancel_pending(self, tasks: range) -> None:
+        """Count what is not submitted of some tasks, and never will be, as cancelled."""
+        for task in tasks:
+            runs = self.counts[task][RunState.PENDING]
+            self._move(task, RunState.PENDING, RunState.CANCELLED, runs)
 
     def tasks(self) -> tuple[TaskStatus, ...]:
-        """The counts, by task, without zeros."""
-        return tuple(
-            TaskStatus(
-                name=info["name"],
-                elements=info["elements"],
-                runs=info["elements"] * info["max_iterations"] * info["actions"]
-                - self._not_needed[task],
-                counts={state: n for state, n in sorted(counts.items()) if n},
+        """The counts, by task with all of its blocks, without zeros."""
+        found = []
+        for task in self._index.tasks:
+            entries = [block.index for block in task.blocks]
+            counts = sum((self.counts[k] for k in entries), Counter())
+            found.append(
+                TaskStatus(
+                    name=task.name,
+                    elements=task.elements,
+                    runs=task.num_runs - sum(self._not_needed[k] for k in entries),
+                    counts={state: n for state, n in sorted(counts.items()) if n},
+                )
             )
-            for task, (info, counts) in enumerate(zip(self._info, self.counts, strict=True))
-        )
+        return tuple(found)
+
+
+def _runs_of(record: dict[str, Any]) -> Counter[int]:
+    """How many runs of each task a job may have."""
+    runs: Counter[int] = Counter()
+    turns = record.get("turns") or repeat(1)
+    for (task, _), count in zip(record["steps"], turns, strict=False):
+        runs[task] += record["rows"] * count
+    return runs
 
 
 def _phase(count: _Count, jobs: list[JobView], info: dict[str, Any]) -> Phase:
@@ -305,12 +340,35 @@ def _phase(count: _Count, jobs: list[JobView], info: dict[str, Any]) -> Phase:
         return Phase.MADE
     if total[RunState.SUBMITTED] or total[RunState.RUNNING]:
         return Phase.ACTIVE
+    if _are_cancelled(jobs, info):
+        return Phase.ENDED
     if any(job.id is None for job in jobs) or submitted_tasks(info) < len(info["tasks"]):
         return Phase.STOPPED
     # A skipped run without a failed one is no fault: a rule, or its own script, said so.
     # An aborted one has ended as its user wanted.
     well = sum(total[s] for s in (RunState.SUCCEEDED, RunState.SKIPPED, RunState.ABORTED))
     return Phase.DONE if well == total.total() else Phase.ENDED
+
+
+def _are_cancelled(jobs: list[JobView], info: dict[str, Any]) -> bool:
+    """Whether loops that are not through were cancelled."""
+    last = len(info["submissions"]) - 1
+    return loops_left(info) is not None and any(
+        job.cancelled for job in jobs if job.submission == last
+    )
+
+
+def _notes(jobs: list[JobView], info: dict[str, Any]) -> tuple[str, ...]:
+    left = loops_left(info)
+    if left is None or _are_cancelled(jobs, info):
+        return ()
+    task = info["tasks"][left["after"][1]]["name"]
+    note = (
+        f"the loop over {task!r} has more iterations than were submitted at once: "
+        "`hpcflow wait` submits the next ones when these have ended, and so does "
+        "`hpcflow submit`"
+    )
+    return (note,)
 
 
 def _job_status(job: JobView) -> JobStatus:

@@ -6,10 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 from hpcflow.errors import NoSuchPartError
+from hpcflow.model.blocks import TaskIndex
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from hpcflow.model.blocks import WholeTask
     from jobstores.workflow_store import WorkflowStore
 
 
@@ -25,23 +27,21 @@ def abort_runs(
             these runs is known to be running.
     """
     view = store.view()
-    tasks = view.base.info["tasks"]
-    index = next((k for k, info in enumerate(tasks) if info["name"] == task), None)
-    if index is None:
-        known = ", ".join(info["name"] for info in tasks)
-        raise NoSuchPartError(f"no task {task!r}; there is {known}")
-    info = tasks[index]
-    wrong = [e for e in elements if not 0 <= e < info["elements"]]
+    index = TaskIndex(view.base.info["tasks"])
+    whole = index.find(task)
+    if whole is None:
+        raise NoSuchPartError(f"no task {task!r}; there is {', '.join(index.names)}")
+    wrong = [e for e in elements if not 0 <= e < whole.elements]
     if wrong:
-        raise NoSuchPartError(f"{task} has elements 0 to {info['elements'] - 1}")
+        raise NoSuchPartError(f"{task} has elements 0 to {whole.elements - 1}")
     model = json.loads(store.document(view.base, "model"))
-    abortable = _abortable(model["tasks"][index]["schema"]["actions"], task, action)
+    abortable = _abortable(model["tasks"][whole.index]["schema"]["actions"], task, action)
     running = sorted(
         run
         for decision in view.tail.values()
         if decision is not None
         for run in decision.running
-        if _is_meant(run, info, elements, abortable)
+        if _is_meant(run, index, whole, elements, abortable)
     )
     if not running:
         which = f" of the elements {', '.join(map(str, elements))}" if elements else ""
@@ -66,12 +66,15 @@ def _abortable(actions: list[dict[str, Any]], task: str, action: int | None) -> 
 
 
 def _is_meant(
-    run: int, info: dict[str, Any], elements: tuple[int, ...], actions: set[int]
+    run: int,
+    index: TaskIndex,
+    whole: WholeTask,
+    elements: tuple[int, ...],
+    actions: set[int],
 ) -> bool:
-    offset = run - info["run_base"]
-    size = info["max_iterations"] * info["actions"]
-    if not 0 <= offset < size * info["elements"]:
-        return False
-    return offset % info["actions"] in actions and (
-        not elements or offset // size in elements
+    found = index.locate(run)
+    return (
+        index.tasks[found.task] is whole
+        and found.action in actions
+        and (not elements or found.element in elements)
     )

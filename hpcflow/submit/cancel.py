@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcflow.errors import StorageError, SubmissionError
 from hpcflow.persist.journal import JournalWriter, read_journal
+from hpcflow.persist.submissions import loops_left
 from hpcflow.submit.home import check_home
 from hpcflow.submit.reconcile import job_views
 from hpcflow.submit.unanswered import look_up_unanswered
@@ -50,7 +51,16 @@ def cancel_workflow(
                 store, submission, {**record, "jobs": jobs}, load, clock
             ).items():
                 asked.setdefault(name, []).extend(ids)
+        _cancel_what_follows(store, view.base.info)
     return asked
+
+
+def _cancel_what_follows(store: WorkflowStore, info: dict[str, Any]) -> None:
+    """Note that further iterations of loops are not to be submitted either."""
+    last = len(info["submissions"]) - 1
+    if loops_left(info) is not None and not read_journal(store.port, last).cancelled:
+        with JournalWriter(store.port, last) as writer:
+            writer.add("cancel")
 
 
 def _cancel_submission(

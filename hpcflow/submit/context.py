@@ -51,7 +51,8 @@ class SubmitContext:
     root: absolute path of the workflow. load: the scheduler adapter of a name for
     a submission of this workflow. default_scheduler: for resources that name
     none. local_cores: what the local scheduler may use. node: how jobs start the
-    node side. umask: for what jobs write (default: this
+    node side. loop_jobs: how many jobs of loops whose iterations are jobs of their own
+    are submitted at a time, about. umask: for what jobs write (default: this
     process's); None leaves what the scheduler gives.
     """
 
@@ -60,5 +61,6 @@ class SubmitContext:
     default_scheduler: str
     local_cores: int
     node: NodeSettings
+    loop_jobs: int = 200
     umask: int | None = field(default_factory=current_umask)
     clock: Clock = field(default_factory=Clock)

@@ -19,6 +19,7 @@ from schedulers.job import JobPhase
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hpcflow.compile.plan import LoopsLeft
     from hpcflow.model.workflow import Workflow
     from hpcflow.submit.context import SubmitContext
     from hpcflow.submit.reconcile import JobView
@@ -28,16 +29,25 @@ Key = tuple[int, int]  # of a submission, and a job in it
 
 
 def earlier_jobs(
-    root: str, info: Mapping[str, Any], workflow: Workflow, first_task: int
+    root: str,
+    info: Mapping[str, Any],
+    workflow: Workflow,
+    first_task: int,
+    *,
+    resume: LoopsLeft | None = None,
 ) -> tuple[EarlierJob, ...]:
     """The jobs that make what tasks from `first_task` on take of those before it.
 
     root: of the workflow; what jobs execute is read from their directories.
+    resume: loops that begin with `first_task`; their jobs are among those given.
 
     Raises:
         StorageError: a directory is missing or damaged.
     """
     wanted = tasks_read(workflow, first_task) if first_task else set()
+    if resume is not None:
+        around = (loop.last for loop in workflow.loops if loop.first == first_task)
+        wanted.update(range(first_task, max(around) + 1))
     return tuple(
         _read(root, submission, record["index"])
         for submission, one in enumerate(info["submissions"] if wanted else ())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpcflow.errors import StorageError
@@ -22,12 +23,15 @@ WAIT_S = 20.0  # for another command that changes the workflow
 class GrowthReport:
     """What a workflow has grown by.
 
-    tasks: their names. runs: the most that they may have.
+    tasks: the names of new ones. elements: of these, and those that tasks have got.
+    runs: the most that all of these may have. grown: by the name of a task that there was,
+    how many elements it has got.
     """
 
     tasks: tuple[str, ...]
     elements: int
     runs: int
+    grown: dict[str, int] = field(default_factory=dict)
 
 
 def grow_workflow(
@@ -66,8 +70,13 @@ def grow_workflow(
             ranges=record.ranges,
         )
     new = grown.tasks[len(known.tasks) :]
+    got: Counter[str] = Counter()
+    for task in new:
+        if task.continues is not None:
+            got[task.name] += task.num_elements
     return GrowthReport(
-        tuple(task.name for task in new),
+        tuple(task.name for task in new if task.continues is None),
         sum(task.num_elements for task in new),
         sum(task.num_runs for task in new),
+        dict(got),
     )

@@ -54,6 +54,7 @@ def job_record(plan: JobPlan) -> dict[str, Any]:
         "throttle": plan.throttle,
         "steps": [[step.task, step.action] for step in plan.steps],
         **({"turns": list(plan.turns)} if plan.turns else {}),
+        **({} if plan.iteration is None else {"iteration": plan.iteration}),
         "depends": [[d.job, d.elementwise] for d in plan.dependencies],
         **(
             {"after": [[job.submission, job.index] for job in plan.earlier]}

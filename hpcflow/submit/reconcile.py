@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.persist.journal import JournalState, read_journal
+from jobstores.decisions import Item
 from schedulers.errors import SchedulerError
 from schedulers.job import EndCause, ItemStatus, JobPhase
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from jobstores.decisions import Decision
     from jobstores.port import ObjectPort
     from jobstores.view import View
+    from jobstores.workflow_store import WorkflowStore
     from schedulers.port import Scheduler
 
 ABSENT_GRACE_S = 60.0  # accounting lags, and a new job may not be listed yet
@@ -144,6 +146,34 @@ def ask_schedulers(
     return troubles
 
 
+def look(
+    store: WorkflowStore, load: Callable[[str, int], Scheduler] | None
+) -> tuple[View, list[JobView], dict[str, str]]:
+    """A workflow's records, its jobs with what their schedulers say, and what went wrong.
+
+    load: gives a scheduler's adapter; None: no scheduler is asked.
+    """
+    view = store.view()
+    jobs = job_views(store.port, view)
+    if load is None:
+        return view, jobs, {}
+    troubles = ask_schedulers(jobs, load)
+    if any(
+        has_ended(job, item)
+        for job in jobs
+        for item in job.statuses
+        if item not in job.closed
+    ):
+        # It may have closed its record since that was read. Now that it has ended it
+        # writes no more: what isn't closed by now never will be.
+        statuses = {(job.submission, job.record["index"]): job.statuses for job in jobs}
+        view = store.view()
+        jobs = job_views(store.port, view)
+        for job in jobs:
+            job.statuses = statuses.get((job.submission, job.record["index"]), {})
+    return view, jobs, troubles
+
+
 def has_ended(job: JobView, item: int) -> bool:
     """Whether the scheduler says that an item has ended."""
     status = job.statuses.get(item)
@@ -161,6 +191,25 @@ def item_is_gone(job: JobView, item: int, decision: Decision | None) -> bool:
         return False
     last = decision.last_at / 1e6 if decision is not None else job.submitted_at
     return time.time() - max(last, job.submitted_at) > ABSENT_GRACE_S
+
+
+def all_over(store: WorkflowStore, load: Callable[[str, int], Scheduler]) -> bool:
+    """Whether nothing happens any more in any job of a workflow.
+
+    Not where a scheduler does not answer.
+    """
+    view = store.view()
+    jobs = job_views(store.port, view)
+    if ask_schedulers(jobs, load) or any(job.id is None for job in jobs):
+        return False
+    return all(
+        item in job.closed
+        or item_is_gone(
+            job, item, view.tail.get(Item(job.submission, job.record["index"], item))
+        )
+        for job in jobs
+        for item in range(job.num_items)
+    )
 
 
 def why_gone(status: ItemStatus) -> str:

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from hpcflow.compile.grouping import CompileOptions, compile_jobs
+from hpcflow.compile.grouping import CompileOptions, plan_jobs
+from hpcflow.compile.plan import LoopsLeft
 from hpcflow.errors import StorageError, SubmissionError
 from hpcflow.persist.journal import JournalState, JournalWriter, journal_key, read_journal
-from hpcflow.persist.submissions import submitted_tasks
+from hpcflow.persist.submissions import loops_left, submitted_tasks
 from hpcflow.persist.workflow_record import WorkflowReader
 from hpcflow.submit.earlier import earlier_jobs, live_jobs
 from hpcflow.submit.home import check_home, recorded_root
@@ -28,6 +29,7 @@ from hpcflow.submit.jobs import (
     scheduler_job,
     write_job_directories,
 )
+from hpcflow.submit.reconcile import all_over, job_views
 from hpcflow.submit.unanswered import look_up_unanswered
 from jobstores import segments
 from schedulers.errors import RefusedError, SchedulerError, UnknownOutcomeError
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from hpcflow.compile.plan import JobPlan
     from hpcflow.model.workflow import Workflow
     from hpcflow.submit.context import SubmitContext
+    from hpcflow.submit.loop_progress import LoopProgress
     from hpcflow.submit.reconcile import JobView
     from jobstores.generations import Base
     from jobstores.lease import Lease
@@ -51,16 +54,26 @@ class SubmitReport:
     """What `submit` did: jobs submitted now, in all of the submission, and its runs.
 
     Where it went on with an earlier submission first, that one's count too.
+    waits: further iterations of loops are submitted when the jobs that there are have
+    ended.
     """
 
     submission: int
     submitted: tuple[int, ...]
     jobs: int
     runs: int
+    waits: bool = False
 
 
-def submit_workflow(store: WorkflowStore, context: SubmitContext) -> SubmitReport:
+def submit_workflow(
+    store: WorkflowStore, context: SubmitContext, *, stop_task: int | None = None
+) -> SubmitReport:
     """Submit what is not submitted yet.
+
+    Iterations of loops that need jobs of their own are submitted some at a time: the next
+    ones where all jobs have ended.
+
+    stop_task: only tasks before this one.
 
     Raises:
         SubmissionError: a scheduler refused a job or does not answer; jobs that were
@@ -82,41 +95,61 @@ def submit_workflow(store: WorkflowStore, context: SubmitContext) -> SubmitRepor
             if submitted:
                 done += submitted
                 records += record["jobs"]
-        if submitted_tasks(base.info) < len(base.info["tasks"]):
-            base = _plan(store, lease, base, context)
+        stop = len(base.info["tasks"]) if stop_task is None else stop_task
+        _check_not_cancelled(store, base.info)
+        waits = loops_left(base.info) is not None and (
+            bool(done) or not all_over(store, context.load)
+        )
+        if submitted_tasks(base.info) < stop and not waits:
+            base = _plan(store, lease, base, context, stop)
             submission = len(base.info["submissions"]) - 1
             record = base.info["submissions"][submission]
             records += record["jobs"]
             done += _submit_jobs(store, lease, context, submission, record)
+            waits = loops_left(base.info) is not None
     submission = len(base.info["submissions"]) - 1
     records = records or base.info["submissions"][submission]["jobs"]
     runs = sum(r["rows"] * sum(r.get("turns", (1,) * len(r["steps"]))) for r in records)
-    return SubmitReport(submission, tuple(done), len(records), runs)
+    return SubmitReport(submission, tuple(done), len(records), runs, waits)
 
 
-def _plan(store: WorkflowStore, lease: Lease, base: Base, context: SubmitContext) -> Base:
+def _check_not_cancelled(store: WorkflowStore, info: Mapping[str, Any]) -> None:
+    """Loops that were cancelled are not gone on with: iterations are missing."""
+    if loops_left(info) is None:
+        return
+    if read_journal(store.port, len(info["submissions"]) - 1).cancelled:
+        raise SubmissionError(
+            "the workflow was cancelled before its loops had ended: what follows needs the "
+            "iterations that were not executed. Nothing was submitted; make it anew."
+        )
+
+
+def _plan(
+    store: WorkflowStore, lease: Lease, base: Base, context: SubmitContext, stop: int
+) -> Base:
     """Compile what is new, write its job directories, commit the submission."""
     submission = len(base.info["submissions"])
     limits = _site_limits(context, submission)
-    workflow, compiled = _compile(store, base, context, submission, limits)
+    workflow, compiled, left = _compile(store, base, context, submission, limits, stop)
     plans = _with_names(compiled, submission)
     records = [job_record(plan) for plan in plans]
     store.port.delete_tree(f"submissions/{submission}")  # an earlier try that was cut off
-    write_job_directories(
-        store.port,
-        context.root,
-        workflow,
-        plans,
-        records,
-        submission=submission,
-        schedulers=_load_all(context, submission, records),
-        node=context.node,
-        umask=context.umask,
-    )
+    if plans:  # none, where loops have ended, and there is nothing behind them
+        write_job_directories(
+            store.port,
+            context.root,
+            workflow,
+            plans,
+            records,
+            submission=submission,
+            schedulers=_load_all(context, submission, records),
+            node=context.node,
+            umask=context.umask,
+        )
     return store.commit(
         lease,
         base,
-        info=_with_submission(base.info, context.root, records),
+        info=_with_submission(base.info, context, records, left, stop),
         jobs={(submission, record["index"]): record["items"] for record in records},
     )
 
@@ -150,23 +183,42 @@ def _compile(
     context: SubmitContext,
     submission: int,
     limits: Callable[[str], int | None] = lambda _: None,
-) -> tuple[Workflow, tuple[JobPlan, ...]]:
+    stop: int | None = None,
+) -> tuple[Workflow, tuple[JobPlan, ...], LoopsLeft | None]:
     workflow = WorkflowReader(store, base).workflow()
     first = submitted_tasks(base.info)
+    left = loops_left(base.info)
+    resume = None if left is None else LoopsLeft(*left["after"])
     options = CompileOptions(
         default_scheduler=context.default_scheduler,
         local_cores=context.local_cores,
         max_array_items=limits,
+        most_loop_jobs=context.loop_jobs,
     )
-    plans = compile_jobs(
+    plans, left_now = plan_jobs(
         workflow,
         submission=submission,
         workflow_id=base.info["id"],
         options=options,
         first_task=first,
-        earlier=earlier_jobs(context.root, base.info, workflow, first),
+        stop_task=stop,
+        earlier=earlier_jobs(context.root, base.info, workflow, first, resume=resume),
+        resume=resume,
+        goes_on=_progress(store).goes_on if resume is not None else _always,
     )
-    return workflow, plans
+    return workflow, plans, left_now
+
+
+def _always(_loop: int, _turns: dict[int, int]) -> bool:
+    return True
+
+
+def _progress(store: WorkflowStore) -> LoopProgress:
+    """How far loops are; all jobs have ended."""
+    from hpcflow.submit.loop_progress import LoopProgress  # imports NumPy
+
+    view = store.view()
+    return LoopProgress(store, view, job_views(store.port, view), over=True)
 
 
 def dry_run(store: WorkflowStore, context: SubmitContext) -> dict[str, dict[str, bytes]]:
@@ -176,7 +228,7 @@ def dry_run(store: WorkflowStore, context: SubmitContext) -> dict[str, dict[str,
     """
     base = store.base()
     submission = len(base.info["submissions"])
-    workflow, plans = _compile(store, base, context, submission)
+    workflow, plans, _ = _compile(store, base, context, submission)
     records = [job_record(plan) for plan in plans]
     schedulers = _load_all(context, submission, records)
     return {
@@ -196,11 +248,19 @@ def dry_run(store: WorkflowStore, context: SubmitContext) -> dict[str, dict[str,
 
 
 def _with_submission(
-    info: dict[str, Any], root: str, records: list[dict[str, Any]]
+    info: dict[str, Any],
+    context: SubmitContext,
+    records: list[dict[str, Any]],
+    left: LoopsLeft | None,
+    stop: int,
 ) -> dict[str, Any]:
     at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    path = recorded_root(info["submissions"], root)
-    added = {"at": at, "path": path, "tasks": len(info["tasks"]), "jobs": records}
+    path = recorded_root(info["submissions"], context.root)
+    tasks = stop if left is None else left.first
+    added: dict[str, Any] = {"at": at, "path": path, "tasks": tasks, "jobs": records}
+    if left is not None:
+        scheduler = context.default_scheduler
+        added["left"] = {"after": list(left), "tasks": stop, "scheduler": scheduler}
     return {**info, "submissions": [*info["submissions"], added]}
 
 

@@ -71,6 +71,8 @@ class Context:
     open_workflow: opens another workflow by its path or locator; raises
     ImportFailedError. opened: those opened. imports: what was taken from them.
     commands: in place of schedulers' own, by the scheduler and what they do.
+    scheduler: the one that jobs go to where resources name none. foreign: the keys of
+    resources that were told to be of no use to a scheduler, each with it.
     """
 
     problems: Problems
@@ -94,6 +96,8 @@ class Context:
     opened: dict[str, OtherWorkflow] = field(default_factory=dict)
     imports: list[Import] = field(default_factory=list)
     commands: dict[tuple[str | None, str], str] = field(default_factory=dict)
+    scheduler: str = "local"
+    foreign: set[tuple[str, str]] = field(default_factory=set)
 
     def read_file(self, node: Node, path: Path, what: str) -> str | None:
         """The text of the file that a node names; None where it can't be read."""

@@ -16,7 +16,7 @@ from hpcflow.template.parts import part_path
 from hpcflow.template.problems import listed, nearest, render_path
 from hpcflow.template.resources import Layers, read_layers
 from hpcflow.template.sequences import Sequence, SequenceReader
-from hpcflow.template.value_classes import find_class, made_value
+from hpcflow.template.value_classes import made_value, value_class
 
 if TYPE_CHECKING:
     from hpcflow.model.schema import TaskSchema
@@ -170,7 +170,22 @@ class _Reader:
         return any(
             item.bad and (key in _GIVING or nearest(key, ELEMENT_SET.keys) in _GIVING)
             for key, item in self._node.value.items()
-        )
+        ) or any(self._nameless(key) for key in _GIVING)
+
+    def _nameless(self, key: str) -> bool:
+        """Whether a list has an item of which nothing tells what input it is for."""
+        spec = self._node.value.get(key)
+        if spec is None or not isinstance(spec.value, list):
+            return False
+        for item in spec.value:
+            name = value_of(Node(item.value, item.at), "parameter")
+            if name is not None:
+                self._names.likely.add(name)
+            elif item.bad:
+                keys = item.value if isinstance(item.value, dict) else ()
+                if "path" not in keys and "paths" not in keys:
+                    return True
+        return False
 
     def _read_constants(self, node: Node | None) -> None:
         for key, at, item in entries(node):
@@ -192,7 +207,7 @@ class _Reader:
             return
         table = value_table([plain(item)])
         if found.method:
-            kind = self._value_class(found.name)
+            kind = value_class(self._schema, found.name)
             made = made_value(found, item, place, self._section, kind)
             if made is None:
                 return
@@ -202,16 +217,6 @@ class _Reader:
             self._spec.parts.setdefault(found.name, {})[found.part] = table
         else:
             self._spec.constants[found.name] = table
-
-    def _value_class(self, name: str) -> type | None:
-        """The class of an input's values, if it has one."""
-        schema = self._schema
-        if schema is None:
-            return None
-        for item in schema.inputs:
-            if item.name == name and item.parameter in schema.value_classes:
-                return find_class(schema.value_classes[item.parameter])
-        return None
 
     def _read_repeats(self, node: Node | None) -> None:
         if node is None:

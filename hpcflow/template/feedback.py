@@ -40,8 +40,9 @@ def find_feedback(
             if item.name in producer.labels and producer.labels[item.name].where:
                 wrong.append(
                     f"{producer.name!r} makes {item.name!r} for the next iteration of "
-                    f"{state.name!r} only of some elements (`where`), which is not "
-                    "supported yet"
+                    f"{state.name!r} only of some elements: `output_labels` with a `where` "
+                    "can't say what the others go on with; leave the `where` out, or name "
+                    f"{item.name!r} in `non_iterable_parameters`"
                 )
                 continue
             source = _source(state, item, producer, states)

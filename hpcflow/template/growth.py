@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hpcflow.model.workflow import Addition, Offers
+from hpcflow.template.blocks import Blocks
 from hpcflow.template.labels import any_label
-from hpcflow.template.resolve import Origin, TaskState
+from hpcflow.template.resolve import Origin, TaskState, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -31,8 +32,19 @@ def can_grow(workflow: Workflow) -> bool:
     return all(task.offers is not None for task in workflow.tasks)
 
 
-def offers_of(state: TaskState) -> Offers:
-    """What later tasks must know of a task that is worked out."""
+def offers_of(state: TaskState, *, choosing: bool = False) -> Offers:
+    """What later tasks must know of a task that is worked out.
+
+    choosing: an element set takes certain element iterations alone.
+    """
+    origins = {
+        name: [one for source in sources if source is not None for one in source.all]
+        for name, sources in state.sources.items()
+    }
+    holders = {
+        name: tuple(sorted({one.task for one in found if one.kind == "input"}))
+        for name, found in origins.items()
+    }
     return Offers(
         {
             name: tuple(
@@ -43,6 +55,16 @@ def offers_of(state: TaskState) -> Offers:
         },
         dict(state.groups),
         {name: (origin.name, origin.where) for name, origin in state.labels.items()},
+        tuple(
+            name
+            for name, found in origins.items()
+            if any(
+                one.kind in ("input", "output")
+                and (choosing or one.where or one.iterations is not None or one.part)
+                for one in found
+            )
+        ),
+        {name: tasks for name, tasks in holders.items() if tasks},
     )
 
 
@@ -77,6 +99,7 @@ class Before:
     def __init__(self, workflow: Workflow | None = None) -> None:
         self.tasks: tuple[Task, ...] = () if workflow is None else workflow.tasks
         self.loops: tuple[Loop, ...] = () if workflow is None else workflow.loops
+        self.blocks = Blocks(self.tasks)
 
     @property
     def names(self) -> list[str]:
@@ -86,7 +109,26 @@ class Before:
     @property
     def uses(self) -> Counter[str]:
         """How often each schema is used."""
-        return Counter(task.schema.name for task in self.tasks)
+        return Counter(task.schema.name for task in self.whole_tasks)
+
+    @property
+    def whole_tasks(self) -> list[Task]:
+        """The first blocks of all tasks."""
+        return [task for task in self.tasks if task.continues is None]
+
+    def upstream(self, number: int | None = None) -> Upstream:
+        """The first so many entries of the record, or all, as what is behind sees them.
+
+        Each task is there with all of its blocks, in the place of the first one.
+        """
+        found = Upstream()
+        for task in self.tasks[:number]:
+            if task.continues is None:
+                found.add(state_of(self.blocks.whole(task.index)))
+            else:
+                block = TaskState(task.index, task.name, task.schema, task)
+                found.add_block(block)
+        return found
 
     @property
     def schemas(self) -> dict[str, TaskSchema]:
@@ -192,13 +234,14 @@ def grown(
     environments: Mapping[str, Environment],
     context: Context,
     template: tuple[str, str],
+    first: int,
 ) -> Workflow:
     """The workflow with more tasks.
 
     tasks: all of them. loops, environments: those of the new ones. template: its text
-    and its path.
+    and its path. first: the first entry of the record that the template has made.
     """
-    addition = Addition(len(workflow.tasks), *template, dict(context.seeds))
+    addition = Addition(first, *template, dict(context.seeds))
     return replace(
         workflow,
         tasks=tasks,

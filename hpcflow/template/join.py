@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hpcflow.model.command_text import Form, parse_command_text
 from hpcflow.model.resources import RUN_RESOURCES
-from hpcflow.model.workflow import ElementSet, Indices, InputColumn, ResourceColumn, Task
+from hpcflow.model.workflow import (
+    Chosen,
+    ElementSet,
+    FromTask,
+    Indices,
+    InputColumn,
+    ResourceColumn,
+    Task,
+)
 from hpcflow.template.columns import join
 from hpcflow.template.parts import join_parts
 
@@ -58,6 +66,47 @@ def join_sets(
         },
         repeat=_join_optional([(one.count, one.repeat) for one in sets]),
         seeds=_join_optional([(one.count, one.seeds) for one in sets]),
+        chosen=_join_chosen(specs, sets),
+        group_rules=_join_group_rules(specs, sets),
+    )
+
+
+def _join_chosen(specs: list[ElementSetSpec], sets: list[ExpandedSet]) -> dict[str, Chosen]:
+    """The rules that only runs decide; all element sets must have the same."""
+    found: dict[str, Chosen] = {}
+    for name in dict.fromkeys(name for one in sets for name in one.chosen):
+        given = [one.chosen.get(name) for one in sets]
+        known = [one for one in given if one is not None]
+        whole = join([one.members for one in known])
+        if (
+            len(known) < len(given)
+            or any(one.rules != known[0].rules for one in known)
+            or not isinstance(whole, FromTask)
+        ):
+            _refuse_different(specs[0], f"for what {name!r} is taken from")
+            continue
+        found[name] = Chosen(known[0].rules, whole)
+    return found
+
+
+def _join_group_rules(
+    specs: list[ElementSetSpec], sets: list[ExpandedSet]
+) -> dict[str, tuple[dict[str, Any], ...]]:
+    found: dict[str, tuple[dict[str, Any], ...]] = {}
+    for name in dict.fromkeys(name for one in sets for name in one.group_rules):
+        given = [one.group_rules.get(name, ()) for one in sets if name in one.groups]
+        if any(rules != given[0] for rules in given):
+            _refuse_different(specs[0], f"for the group {name!r}")
+        found[name] = given[0]
+    return found
+
+
+def _refuse_different(spec: ElementSetSpec, what: str) -> None:
+    spec.section.add(
+        spec.place.at,
+        spec.place.path,
+        f"different rules of the element sets {what}, where only runs decide them, are not "
+        "supported yet",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import secrets
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hpcflow.model.command_text import parse_command_text
 from hpcflow.model.workflow import Task, Workflow
+from hpcflow.template.added_elements import add_elements
 from hpcflow.template.context import Context, Place
 from hpcflow.template.env_choice import read_template_environments
 from hpcflow.template.environments import (
@@ -24,16 +24,22 @@ from hpcflow.template.environments import (
 from hpcflow.template.files import read_command_files
 from hpcflow.template.growth import Before, check_environments, grown
 from hpcflow.template.json_text import JsonSyntaxError, parse_json
-from hpcflow.template.language import TEMPLATE
+from hpcflow.template.keys.additions import ADDITION
+from hpcflow.template.language import COMPONENTS, TEMPLATE
 from hpcflow.template.meta_tasks import MetaTasks
 from hpcflow.template.nodes import Node, child, key_at, value_of
 from hpcflow.template.packages import Late, PackageReader
 from hpcflow.template.parameters import read_parameters
-from hpcflow.template.problems import Problem, Problems, TemplateError
+from hpcflow.template.problems import Problem, Problems, TemplateError, nearest_file
 from hpcflow.template.resources import read_layers
 from hpcflow.template.schemas import read_schemas
-from hpcflow.template.settings import check_settings, read_compression, refuse_settings
-from hpcflow.template.shape import Checker
+from hpcflow.template.settings import (
+    check_additions,
+    check_settings,
+    read_compression,
+    refuse_settings,
+)
+from hpcflow.template.shape import Checker, misspelt
 from hpcflow.template.source import Source, substitute
 from hpcflow.template.tasks import TaskReader
 from hpcflow.template.urls import UrlFiles, is_url, read_url
@@ -58,7 +64,7 @@ class Options:
 
     variables: values for `<<var:NAME>>`. environments: definitions beside the built-in
     ones; a template's own come first. schedulers: the names that `scheduler` may have.
-    python: the interpreter of python_env. draw_seed: a seed where a random sequence
+    scheduler: the one that jobs go to where the template names none. python: the interpreter of python_env. draw_seed: a seed where a random sequence
     has none. check_command: raises CommandTextError for a command that can't be made
     into bash, beside what the grammar of its forms says. packages: finds the folders of
     schema packages, by name; called when a template names what it does not define.
@@ -70,6 +76,7 @@ class Options:
     variables: Mapping[str, str] = field(default_factory=dict)
     environments: Mapping[str, Environment] = field(default_factory=dict)
     schedulers: Collection[str] = SCHEDULERS
+    scheduler: str = "local"
     python: str = sys.executable
     draw_seed: Callable[[], int] = lambda: secrets.randbits(32)
     check_command: Callable[[str], object] = parse_command_text
@@ -141,7 +148,7 @@ def examine(
     root = _parse(text, problems, file)
     if root is None:
         return Examined(None, problems.sorted(), {})
-    Checker(problems).check(root, TEMPLATE, ())
+    Checker(problems).check(root, TEMPLATE if options.onto is None else ADDITION, ())
     files: Files = FileFinder(os.path.dirname(file) or ".")
     if is_url(file):
         files = UrlFiles(file)
@@ -165,10 +172,10 @@ def _build(
     context = _context(options, packages, problems, source.text, files)
     path = ("template_components", "environments")
     own = read_environments(child(components, "environments"), path, context)
-    groups = (options.environments.values(), own.values())
-    tell_environments(
-        context, builtin_environments(options.python), groups, packages.environments
-    )
+    built_in = builtin_environments(options.python)
+    known = _environments_of(options.onto, built_in) if child(root, "add_elements") else ()
+    groups = (options.environments.values(), known, own.values())
+    tell_environments(context, built_in, groups, packages.environments)
     path = ("template_components", "parameters")
     own_parameters = read_parameters(child(components, "parameters"), path, context)
     context.parameters = Late(own_parameters, packages.known_parameters)
@@ -180,31 +187,45 @@ def _build(
     schemas = read_schemas(
         child(components, "task_schemas"), ("template_components", "task_schemas"), context
     )
-    before = Before(options.onto)
-    by_name = {**before.schemas, **schemas.by_name}
-    schemas = replace(schemas, by_name=Late(by_name, packages.schemas))
+    by_name = {**Before(options.onto).schemas, **schemas.by_name}
+    lost = misspelt(root, "template_components", TEMPLATE)
+    lost = lost or misspelt(components, "task_schemas", COMPONENTS)
+    schemas = replace(
+        schemas,
+        by_name=Late(by_name, packages.schemas),
+        any_nameless=schemas.any_nameless or lost,
+    )
+    context.scheduler = value_of(child(root, "config"), "scheduler") or options.scheduler
     check_settings(root, context)
     if options.onto is not None:
         refuse_settings(root, context)
+        check_additions(root, context)
     resources = read_layers(child(root, "resources"), ("resources",), context)
     if not value_of(root, "merge_resources", True):
         resources = {}
     context.template_environments = read_template_environments(root, context)
+    onto = options.onto
+    if onto is not None:
+        onto = add_elements(onto, child(root, "add_elements"), resources, context)
+    before = Before(onto)
     reader = TaskReader(schemas, resources, context, before)
     metas = MetaTasks(
         child(root, "meta_tasks"), child(components, "meta_task_schemas"), context
     )
     tasks, loops = reader.read(child(root, "tasks"), child(root, "loops"), metas)
+    if options.onto is not None and child(root, "tasks") is None:
+        tasks = before.tasks
     if options.onto is not None and not problems.any_errors:
-        used = _used_environments(tasks[len(before.tasks) :], context)
+        used = _used_environments(tasks[len(options.onto.tasks) :], context)
         place = Place(key_at(root, "tasks"), ("tasks",))
         check_environments(options.onto.environments, used, place, context)
     if problems.any_errors:
         problems.add_others(packages.problems)
         return None, context.seeds
-    if options.onto is not None:
-        template = (source.original, file)
-        return grown(options.onto, tasks, loops, used, context, template), context.seeds
+    if onto is not None and options.onto is not None:
+        template, first = (source.original, file), len(options.onto.tasks)
+        workflow = grown(onto, tasks, loops, used, context, template, first)
+        return workflow, context.seeds
     stem = os.path.splitext(os.path.basename(file))[0] or "workflow"
     workflow = Workflow(
         value_of(root, "name", stem),
@@ -256,6 +277,14 @@ def _context(
         packages.environments,
     )
     return context
+
+
+def _environments_of(
+    workflow: Workflow | None, built_in: Mapping[str, Environment]
+) -> list[Environment]:
+    """The environments of a workflow's tasks; hpcflow's own may have moved."""
+    known = () if workflow is None else workflow.environments.values()
+    return [one for one in known if one.name not in built_in]
 
 
 def _used_environments(tasks: tuple[Task, ...], context: Context) -> dict[str, Environment]:
@@ -357,5 +386,5 @@ class FileFinder:
             names = os.listdir(place)
         except OSError:
             return ""
-        found = difflib.get_close_matches(base, names, n=1)
-        return os.path.join(folder, found[0]) if found else ""
+        found = nearest_file(base, names)
+        return os.path.join(folder, found) if found else ""

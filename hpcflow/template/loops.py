@@ -226,9 +226,10 @@ def _check_passed_inputs(
                     context.problems.add(
                         place.node.at,
                         place.path,
-                        f"the loop changes {name!r} of a task whose input {state.name!r} "
-                        "takes over, which is not supported yet",
-                        expected="an output as the source",
+                        f"{state.name!r} takes over the input {name!r} of a task of the "
+                        "loop, which is another one in each iteration",
+                        expected="what makes it in the loop as the source, such as "
+                        f"`input_sources: {{{name}: task.TASK.output}}`",
                     )
 
 
@@ -282,8 +283,14 @@ def _termination(
     name, *steps = rest.split(".")
     state = states[task]
     if kind in ("inputs", "resources", "environments"):
-        message = f"a termination by {kind} is not supported yet"
-        context.problems.add(where.at, (*path, "path"), message, expected="outputs.NAME")
+        # The inputs of an iteration are known before it: what made them, decides.
+        why = "is what the iteration before has made" if kind == "inputs" else "stays"
+        context.problems.add(
+            where.at,
+            (*path, "path"),
+            f"{where.value!r} {why}, so it can't end a loop after an iteration",
+            expected="outputs.NAME of a task of the loop, which `termination_task` names",
+        )
     elif state is not None and (kind != "outputs" or name not in state.schema.outputs):
         outputs = [f"outputs.{output}" for output in state.schema.outputs]
         context.problems.add(

@@ -113,7 +113,8 @@ class MetaTasks:
                 self._context.problems.add(
                     key_at(node, key),
                     (*path, str(key)),
-                    f"{key!r} of a meta-task is not supported yet; its tasks may have it",
+                    f"a meta-task has no {key!r} where it is used",
+                    expected=f"{key!r} of its own tasks, in `meta_tasks`",
                 )
 
     def check(self, expanded: Expanded, schemas: Sequence[TaskSchema | None]) -> None:

@@ -8,7 +8,6 @@ are read when a template names something that it does not define itself.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from hpcflow.template.files import CommandFiles, read_command_files
 from hpcflow.template.language import COMPONENTS
 from hpcflow.template.nodes import Node, child
 from hpcflow.template.parameters import read_parameters
-from hpcflow.template.problems import Problem, Problems
+from hpcflow.template.problems import Problem, Problems, nearest_file
 from hpcflow.template.schemas import read_schemas
 from hpcflow.template.shape import Checker
 from hpcflow.template.source import substitute
@@ -113,8 +112,7 @@ class PackageFiles:
                 names += os.listdir(folder)
             except OSError:
                 continue
-        found = difflib.get_close_matches(name, names, n=1)
-        return found[0] if found else ""
+        return nearest_file(name, names)
 
     def _find(self, name: str) -> str:
         places = [os.path.join(folder, name) for folder in self._folders]

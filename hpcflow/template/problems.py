@@ -157,6 +157,13 @@ def nearest(word: object, valid: Iterable[str]) -> str:
     return names[found[0]] if found else ""
 
 
+def nearest_file(name: str, files: Iterable[str]) -> str:
+    """The file that was probably meant, or "": alike ends of names are not enough."""
+    stem = name.partition(".")[0]
+    alike = [file for file in files if nearest(stem, [file.partition(".")[0]])]
+    return nearest(name, alike)
+
+
 def listed(names: Iterable[object], empty: str = "none") -> str:
     """Names for a message: "'a', 'b'"; a long list is cut."""
     quoted = [repr(str(name)) for name in names]

@@ -68,6 +68,11 @@ class TaskState:
     groups: dict[str, Indices] = field(default_factory=dict)
     labels: dict[str, Origin] = field(default_factory=dict)
 
+    @property
+    def group_rules(self) -> dict[str, tuple[dict[str, Any], ...]]:
+        """By group, rules for its members that only runs decide."""
+        return {} if self.task is None else self.task.group_rules
+
     def provides(self, name: str) -> list[int]:
         """The element sets whose input `name` can be taken by later tasks."""
         return [
@@ -75,6 +80,15 @@ class TaskState:
             for number, source in enumerate(self.sources.get(name, ()))
             if source is None or source.kind != "default"
         ]
+
+    def offers(self, item: SchemaInput) -> bool:
+        """Whether later tasks take the input without being told to."""
+        return item.propagation == "implicit" and bool(self.provides(item.name))
+
+    @property
+    def offered_inputs(self) -> list[str]:
+        """The inputs that later tasks take without being told to."""
+        return [item.name for item in self.schema.inputs if self.offers(item)]
 
     def defines(self, name: str) -> bool:
         """Whether an element set gives the input itself."""
@@ -94,6 +108,8 @@ class Upstream:
     def __init__(self) -> None:
         self.states: list[TaskState | None] = []
         self.unknown = False
+        self.has_blocks = False
+        self._numbered: list[TaskState | None] = []
         self._outputs: dict[str, TaskState] = {}
         self._inputs: dict[str, TaskState] = {}
         self._labels: dict[str, Origin] = {}
@@ -102,15 +118,21 @@ class Upstream:
     def add(self, state: TaskState | None) -> None:
         """Take up the next task; None where its schema is not known."""
         self.states.append(state)
+        self._numbered.append(state)
         if state is None:
             self.unknown = True
             return
         self._by_name[state.name] = state
-        self._outputs.update(dict.fromkeys(state.schema.outputs, state))
+        self._outputs.update(dict.fromkeys(_offered(state.schema), state))
         self._labels.update(state.labels)
         for item in state.schema.inputs:
-            if state.provides(item.name):
+            if state.offers(item):
                 self._inputs[item.name] = state
+
+    def add_block(self, state: TaskState) -> None:
+        """Take up what an earlier task has grown by; that task's state offers it."""
+        self.states.append(state)
+        self.has_blocks = True
 
     def state(self, index: int) -> TaskState:
         """A task that is understood."""
@@ -136,8 +158,8 @@ class Upstream:
         if sourceable is not None:
             known = [state for state in reversed(self.states) if state is not None]
             states = [state for state in known if self._any_of(state, sourceable)]
-            made = (state for state in states if item.name in state.schema.outputs)
-            held = (state for state in states if state.provides(item.name))
+            made = (state for state in states if item.name in _offered(state.schema))
+            held = (state for state in states if item.name in state.offered_inputs)
             maker, holder = next(made, None), next(held, None)
         if holder is not None and (
             maker is None or (holder.index > maker.index and holder.defines(item.name))
@@ -163,16 +185,34 @@ class Upstream:
         return list(self._labels)
 
     def find(self, reference: str) -> TaskState | None:
-        """The task of a reference: its index or its unique name."""
+        """The task of a reference: its number among the tasks, or its unique name."""
         if reference.isdecimal():
             index = int(reference)
-            return self.states[index] if index < len(self.states) else None
+            return self._numbered[index] if index < len(self._numbered) else None
         return self._by_name.get(reference)
 
     @property
     def names(self) -> list[str]:
         """The unique names of the tasks."""
         return list(self._by_name)
+
+
+def _offered(schema: TaskSchema) -> list[str]:
+    """The outputs that later tasks take without being told to."""
+    return [name for name in schema.outputs if name not in schema.propagation]
+
+
+def _is_kept(state: TaskState, name: str, place: Place, section: Section, of: str) -> bool:
+    """Whether no task may take an input or output of another; that is reported."""
+    mode = state.schema.propagation_of(name, is_input=of == "input")
+    if mode == "never":
+        section.add(
+            place.at,
+            place.path,
+            f"the {of} {name!r} of task {state.name!r} is for no other task: its schema "
+            "says `propagation_mode: never`",
+        )
+    return mode == "never"
 
 
 def read_output_labels(
@@ -194,6 +234,8 @@ def read_output_labels(
             )
         elif name in state.labels:
             section.add(item.at, here, f"{name!r} is given twice")
+        elif _is_kept(state, parameter, Place(item.at, here), section, "output"):
+            continue
         else:
             where = child(item, "where")
             inputs = [one.name for one in state.schema.inputs]
@@ -319,6 +361,8 @@ def _named_source(
             f"one of {listed(offered)}",
             nearest(wanted, offered),
         )
+        return None
+    if _is_kept(state, wanted, named.place, spec.section, of):
         return None
     names = {"inputs": list(state.sources), "outputs": state.schema.outputs}
     where = read_rules(named.where, (*path, "where"), names, spec.section)

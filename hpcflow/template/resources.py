@@ -46,6 +46,8 @@ _FIELDS = {
     "SLURM_num_tasks_per_node": "num_tasks_per_node",
     "SLURM_num_nodes": "num_nodes",
     "SLURM_num_cpus_per_task": "num_cpus_per_task",
+    "SGE_parallel_env": "parallel_env",
+    "PBS_select": "select",
 }
 
 

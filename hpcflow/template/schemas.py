@@ -6,8 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hpcflow.model.command_text import CommandTextError, Form, parse_command_text
-from hpcflow.model.schema import MISSING, Action, CommandFile, SchemaInput, TaskSchema
-from hpcflow.template.actions import ActionReader, Draft, made_without_script
+from hpcflow.model.schema import (
+    MISSING,
+    PROPAGATION,
+    Action,
+    CommandFile,
+    SchemaInput,
+    TaskSchema,
+)
+from hpcflow.template.action_drafts import Draft, SchemaNames
+from hpcflow.template.actions import made_without_script, read_action
 from hpcflow.template.context import Section
 from hpcflow.template.env_choice import read_specs
 from hpcflow.template.labels import any_label
@@ -29,6 +37,8 @@ if TYPE_CHECKING:
 
     from hpcflow.template.context import Context
     from hpcflow.template.problems import Path
+
+_MODE = "propagation_mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,11 @@ class _SchemaReader:
             {name: class_name(kind) for name, kind in self._classes.items()},
             str(value_of(node, "version", "")),
             value_of(node, "web_doc", True),
+            {
+                name: mode
+                for name, (item, _) in self._outputs.items()
+                if (mode := value_of(item, _MODE, PROPAGATION[0])) != PROPAGATION[0]
+            },
         )
 
     def _files(self, actions: tuple[Action, ...]) -> tuple[CommandFile, ...]:
@@ -159,7 +174,8 @@ class _SchemaReader:
         tolerance = value_of(node, "allow_failed_dependencies")
         if tolerance is None:
             tolerance = value_of(parent, "allow_failed_dependencies")
-        item = SchemaInput(name, parameter, default, group, _allow_failed(tolerance))
+        mode = value_of(node, _MODE) or value_of(parent, _MODE, PROPAGATION[0])
+        item = SchemaInput(name, parameter, default, group, _allow_failed(tolerance), mode)
         self._inputs[name] = (item, node, path)
 
     def _read_outputs(self, node: Node | None) -> None:
@@ -172,11 +188,11 @@ class _SchemaReader:
 
     def _read_actions(self, node: Node | None) -> tuple[Action, ...]:
         drafts: list[Draft] = []
-        reader = ActionReader(self._context, tuple(self._inputs), tuple(self._outputs))
-        reader.classes = self._classes
+        names = SchemaNames(tuple(self._inputs), tuple(self._outputs), self._classes)
         for number, item in items(node):
             path = (*self._path, "actions", number)
-            made = reader.read(item, path, drafts, self._made_elsewhere(node, number))
+            elsewhere = self._made_elsewhere(node, number)
+            made = read_action(item, path, self._context, names, drafts, elsewhere)
             self.section.faulty |= any(draft.faulty for draft in made)
             drafts += made
         if not self.section.faulty:

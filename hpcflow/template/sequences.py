@@ -24,9 +24,10 @@ from hpcflow.template.resources import field_of, read_item, read_layer
 from hpcflow.template.scopes import EXPECTED, parse_scope
 from hpcflow.template.scopes import KINDS as SCOPE_KINDS
 from hpcflow.template.shape import Checker, Later
+from hpcflow.template.value_classes import made_value, value_class
 
 if TYPE_CHECKING:
-    from hpcflow.template.input_names import InputNames
+    from hpcflow.template.input_names import InputNames, InputPath
     from hpcflow.template.problems import Path
 
 _SCOPED = re.compile(r"(?P<scope>\w+(?:\[[^\]]*\])?)(?:\.(?P<item>.*))?")
@@ -73,6 +74,7 @@ class SequenceReader:
         for given in (single, *(several.value if several is not None else ())):
             if given is not None and isinstance(given.value, str):
                 self._names.likely.add(given.value.removeprefix("inputs."))
+                self._names.likely.update(given.value.split(".")[1:2])  # as input.x has it
         if broken(node):
             self._section.faulty = True
         if node.bad:
@@ -211,18 +213,30 @@ class SequenceReader:
         found = self._names.resolve_path(text, place)
         if found is None or not self._names.claim(found.text, place):
             return
-        if found.method:
-            what = f"a class method for the values of a sequence ({text!r})"
-            self._section.later(place.at, place.path, what)
-            return
         table = values.table
-        if table is None and isinstance(values.nodes.value, list):
+        if found.method:
+            table = self._made(found, place, values)
+            if table is None:
+                return
+        elif table is None and isinstance(values.nodes.value, list):
             table = value_table([plain(item) for item in values.nodes.value])
         self.found.append(
             Sequence(
                 found.text, found.name, None, order, table, values.length, place, found.part
             )
         )
+
+    def _made(self, found: InputPath, place: Place, values: _Values) -> ValueTable | None:
+        """The values that a class's method, or a generator, makes of each item."""
+        made = []
+        kind = value_class(self._names.schema, found.name)
+        for number, node in enumerate(_nodes(values)):
+            here = Place(node.at, (*values.path, number))
+            table = made_value(found, node, here, self._section, kind)
+            if table is None:
+                return None
+            made.append(table[0])
+        return value_table(made)
 
     def _add_environment(
         self, name: str, place: Place, order: float | None, values: _Values, scope: str = ""
@@ -306,7 +320,9 @@ class SequenceReader:
             meant = nearest(scope, SCOPE_KINDS)
             add(at, path, f"unknown scope {scope!r}", EXPECTED, meant)
         elif not item or (item.split(".")[0] in RESOURCES.keys and "." in item):
-            self._section.later(at, path, f"a sequence over {name!r}")
+            outer = item.split(".")[0]
+            message = f"nothing inside {outer!r} can be swept alone"
+            add(at, path, message, f"`resources.{scope}.{outer}`, with whole values")
         elif key is None:
             message = f"unknown resource {item!r}"
             add(at, path, message, suggestion=nearest(item, RESOURCES.keys))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 GZIP_LEVEL = 9  # the highest
 
+# Resources that are of use to one scheduler alone: field -> key, scheduler.
+_FOREIGN = {"parallel_env": ("SGE_parallel_env", "sge"), "select": ("PBS_select", "pbs")}
+
 
 def check_settings(root: Node, context: Context) -> None:
     """Report what is wrong with `config` and `store_kwargs`, beside their shapes."""
@@ -64,6 +67,14 @@ def refuse_settings(root: Node, context: Context) -> None:
             )
 
 
+def check_additions(root: Node, context: Context) -> None:
+    """Report that a template adds nothing to the workflow that it is added to."""
+    keys = ("tasks", "add_elements")
+    if not any(key in root.value for key in (*keys, "add_iterations")):
+        message = "the template adds nothing"
+        Section(context).add(root.at, (), message, f"one of the keys {listed(keys)}")
+
+
 def note_commands(resources: Resources, place: Place, section: Section) -> None:
     """Remember the commands that resources give a scheduler; it can have one of a kind."""
     name, context = resources.scheduler, section.context
@@ -83,6 +94,24 @@ def note_commands(resources: Resources, place: Place, section: Section) -> None:
                 f"{text!r}",
                 "one for the whole workflow",
             )
+
+
+def tell_foreign(resources: Resources, place: Place, section: Section) -> None:
+    """Warn of resources that only another scheduler uses: a template may serve both."""
+    context = section.context
+    scheduler = resources.scheduler or context.scheduler
+    for field, (key, owner) in _FOREIGN.items():
+        told = (key, scheduler)
+        given = getattr(resources, field) is not None
+        if not given or scheduler == owner or told in context.foreign:
+            continue
+        context.foreign.add(told)
+        context.problems.add(
+            place.at,
+            place.path,
+            f"{key!r} is of no use to the scheduler {scheduler!r}, only to {owner!r}",
+            severity="warning",
+        )
 
 
 def _compressor(store: Node) -> str | None:

@@ -135,6 +135,22 @@ def describe(shape: Shape) -> str:
             return "a value"
 
 
+def key_meant(name: Any, shape: Record) -> str:
+    """The key that an unknown one probably stands for; "" for a known one, too."""
+    return "" if shape.key(name) is not None else nearest(name, shape.keys)
+
+
+def misspelt(node: Node | None, key: str, shape: Record) -> bool:
+    """Whether a map has an unknown key that probably stands for this one."""
+    if node is None or not isinstance(node.value, dict):
+        return False
+    return any(key_meant(name, shape) == key for name in node.value)
+
+
+def _has_key(shape: Shape, name: Any) -> bool:
+    return isinstance(shape, Record) and name in shape.keys
+
+
 class Checker:
     """Checks nodes against shapes."""
 
@@ -195,6 +211,8 @@ class Checker:
         for name, key in shape.keys.items():
             if key.required and name not in node.value:
                 node.bad = True
+                if any(key_meant(other, shape) == name for other in node.value):
+                    continue  # it is there, misspelt
                 self._problems.add(
                     node.at,
                     path,
@@ -208,7 +226,10 @@ class Checker:
             message = "merge keys (`<<`) are not part of YAML 1.2; write the keys out"
             self._problems.add(key_at(node, name), path, message)
             return
-        suggestion = nearest(name, shape.keys)
+        suggestion = key_meant(name, shape)
+        if not suggestion:
+            within = (key for key, spec in shape.keys.items() if _has_key(spec.shape, name))
+            suggestion = next((f"{key}.{name}" for key in within), "")
         valid = [
             key for key, spec in shape.keys.items() if not isinstance(spec.shape, Later)
         ]

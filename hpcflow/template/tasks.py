@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hpcflow.template.context import Place
 from hpcflow.template.element_sets import ElementSetSpec, read_element_set
 from hpcflow.template.expand import ExpandedSet, SetExpander
-from hpcflow.template.growth import Before, name_tasks, offers_of, state_of
+from hpcflow.template.growth import Before, name_tasks, offers_of
 from hpcflow.template.join import check_uses, join_sets
 from hpcflow.template.labels import missing_labels, with_labels
 from hpcflow.template.language import ELEMENT_SET
@@ -23,7 +23,6 @@ from hpcflow.template.meta_tasks import Expanded, MetaTasks, TaskEntry
 from hpcflow.template.nodes import Node, child, items, key_at
 from hpcflow.template.resolve import (
     TaskState,
-    Upstream,
     read_output_labels,
     resolve_sources,
 )
@@ -55,9 +54,7 @@ class TaskReader:
         self._resources = resources
         self._context = context
         self._before = before or Before()
-        self._upstream = Upstream()
-        for task in self._before.tasks:
-            self._upstream.add(state_of(task))
+        self._upstream = self._before.upstream()
         self._num_groups = self._before.num_groups
         self._bases = self._before.bases  # of the next task's run and parameter ids
         self._loops: list[LoopRange] = []
@@ -94,8 +91,16 @@ class TaskReader:
                 place = Place(one.node.at, one.path)
                 self._before.check_sources(state, place, self._context)
         states = self._upstream.states
-        tasks = [s.task for s in states if s is not None and s.task is not None]
-        return tuple(tasks), connect_loops(self._loops, states, known, self._context)
+        known_tasks = self._before.tasks
+        own = [s.task for s in states[len(known_tasks) :] if s and s.task is not None]
+        tasks = (*known_tasks, *map(self._split, own))
+        return tasks, connect_loops(self._loops, states, known, self._context)
+
+    def _split(self, task: Task) -> Task:
+        """A task whose columns refer to the blocks of those that have grown."""
+        split = self._before.blocks.split
+        inputs = {name: split(column) for name, column in task.inputs.items()}
+        return replace(task, inputs=inputs)
 
     def _task_names(self, names: list[str], expanded: Expanded) -> TaskNames:
         """The names by which loops find tasks; indices count from the first of all."""
@@ -105,7 +110,8 @@ class TaskReader:
             name: range(span.start + first, span.stop + first)
             for name, span in expanded.parts.items()
         }
-        places = [*(range(n, n + 1) for n in range(first)), *own]
+        numbers = [task.index for task in self._before.whole_tasks]
+        places = [*(range(n, n + 1) for n in numbers), *own]
         return TaskNames([*self._before.names, *names], places, parts, first)
 
     def _unique_names(self, entries: list[TaskEntry]) -> list[str]:
@@ -126,7 +132,7 @@ class TaskReader:
         node, path = entry.node, entry.path
         use = self._uses[number]
         schema = use.schema
-        sets = self._element_sets(node, path)
+        sets = element_sets_of(node, path, self._context)
         if schema is None:
             for item, here in sets:
                 read_element_set(item, here, None, self._context)
@@ -180,7 +186,9 @@ class TaskReader:
     ) -> None:
         task = join_sets(state, specs, sets, self._bases)
         iterations = iterations_of(self._loops, task.index)
-        task = replace(task, max_iterations=iterations, offers=offers_of(state))
+        choosing = any(spec.sourceable is not None for spec in specs)
+        offers = offers_of(state, choosing=choosing)
+        task = replace(task, max_iterations=iterations, offers=offers)
         state.task = task
         self._context.imports += [
             imported.record(task.index, name, rows)
@@ -198,20 +206,19 @@ class TaskReader:
         self._num_groups += count
         return first
 
-    def _element_sets(self, node: Node, path: Path) -> list[tuple[Node, Path]]:
-        """The element sets of a task; its own keys are one where there is no list."""
-        listed_sets = node.value.get("element_sets")
-        if listed_sets is None or listed_sets.value is None:
-            return [(node, path)]
-        for key in node.value:
-            if key in ELEMENT_SET.keys and not node.value[key].bad:
-                self._context.problems.add(
-                    key_at(node, key),
-                    (*path, str(key)),
-                    f"{key!r} can't stand beside `element_sets`; move it into one of them",
-                )
-        if listed_sets.bad:
-            return []
-        return [
-            (item, (*path, "element_sets", number)) for number, item in items(listed_sets)
-        ]
+
+def element_sets_of(node: Node, path: Path, context: Context) -> list[tuple[Node, Path]]:
+    """The element sets of a task; its own keys are one where there is no list."""
+    listed_sets = node.value.get("element_sets")
+    if listed_sets is None or listed_sets.value is None:
+        return [(node, path)]
+    for key in node.value:
+        if key in ELEMENT_SET.keys and not node.value[key].bad:
+            context.problems.add(
+                key_at(node, key),
+                (*path, str(key)),
+                f"{key!r} can't stand beside `element_sets`; move it into one of them",
+            )
+    if listed_sets.bad:
+        return []
+    return [(item, (*path, "element_sets", number)) for number, item in items(listed_sets)]

@@ -17,6 +17,7 @@ from jobstores import values
 from jobstores.errors import JobStoreError
 
 if TYPE_CHECKING:
+    from hpcflow.model.schema import TaskSchema
     from hpcflow.model.workflow import InputColumn
     from hpcflow.template.context import Place, Section
     from hpcflow.template.input_names import InputPath
@@ -81,6 +82,16 @@ def find_class(name: str) -> type:
         found = getattr(found, part)
     assert isinstance(found, type)
     return found
+
+
+def value_class(schema: TaskSchema | None, name: str) -> type | None:
+    """The class of an input's values, if it has one."""
+    if schema is None:
+        return None
+    for item in schema.inputs:
+        if item.name == name and item.parameter in schema.value_classes:
+            return find_class(schema.value_classes[item.parameter])
+    return None
 
 
 def check_method(kind: type, method: str, *, parses: bool) -> tuple[str, str, str] | None:

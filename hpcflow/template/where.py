@@ -49,6 +49,12 @@ def of_task(rules: Sequence[Mapping[str, Any]], task: Task) -> Mask | str:
     return fulfilling(rules, task.inputs, unsettled, task.num_elements)
 
 
+def can_decide(rules: Sequence[Mapping[str, Any]], task: Task) -> bool:
+    """Whether runs can decide rules for a task's elements: inputs are whole there."""
+    paths = [split_path(RuleTest(rule).path) for rule in rules]
+    return not any(root == "inputs" and left_parts(task, name) for root, name, _ in paths)
+
+
 def of_columns(
     rules: Sequence[Mapping[str, Any]],
     values: Callable[[str, str], FromValues],

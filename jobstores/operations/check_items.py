@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobstores import generations, packs, segments
 from jobstores.backends.many import at_once, map_many
-from jobstores.decisions import header_of
+from jobstores.decisions import header_of, is_withdrawn
 from jobstores.errors import CorruptError, NotFoundError
 from jobstores.operations.findings import Finding, damage, leftover, note
 from jobstores.operations.transfer import stored_sum
@@ -214,6 +214,8 @@ class ItemCheck:
                 there = self._segments.get(key)
                 if there is None or (there.size, there.crc32) == known:
                     continue
+                if is_withdrawn(segments.read_segment(self._port, key)):
+                    continue  # it came late to a job that was not needed: see `needless`
                 if there.size > known[0]:
                     text = "it holds more than the job's pack, which counts"
                     yield note("grown", key, text)

@@ -36,6 +36,7 @@ def error(done) -> dict:
     ("arguments", "exit_code", "kind", "message"),
     [
         (["show", "nothing"], 4, "not_a_workflow", "there is nothing of that name"),
+        (["show", "ww"], 4, "not_a_workflow", "of that name. There is: w."),
         (["show", "."], 4, "not_a_workflow", "Workflows in it: w."),
         (["show", THREE_TASKS], 4, "not_a_workflow", "hpcflow go "),
         (["results", "w", "--task", "x"], 4, "no_such_part", "this workflow has multiply"),

@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from hpcflow.compile.bash_text import check_command
 from hpcflow.compile.commands import (
     Block,
     StreamCapture,
     Variable,
     action_commands,
-    check_command,
-    script_call,
 )
 from hpcflow.compile.executables import find_environment, find_instance
 from hpcflow.compile.plan import CompileError
+from hpcflow.compile.script_call import script_call
 from hpcflow.model.command_text import CommandTextError
 from hpcflow.model.environment import (
     CoreRange,

@@ -131,6 +131,8 @@ def test_an_item_asks_for_all_of_its_slots():
         "partition": "p",
         "account": "a",
         "qos": "q",
+        "parallel_env": "mpi",
+        "select": "2:ncpus=4",
         "directives": (("--exclusive", None), ("--x", "1")),
     }
     assert job_resources(plan(rows=6, slots=3, **asked)) == {
@@ -145,6 +147,8 @@ def test_an_item_asks_for_all_of_its_slots():
         "partition": "p",
         "account": "a",
         "qos": "q",
+        "parallel_env": "mpi",
+        "select": "2:ncpus=4",
         "directives": [["--exclusive", None], ["--x", "1"]],
     }
     assert job_resources(plan(rows=6, slots=3, num_nodes=2))["num_nodes"] == 6

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpcflow.compile import rows as rows_module
+from hpcflow.compile import row_columns as rows_module
 from hpcflow.compile.grouping import compile_jobs
 from hpcflow.compile.jobscript import render_job
-from hpcflow.compile.rows import _range_starts
+from hpcflow.compile.row_columns import _range_starts
 from hpcflow.model.resources import Resources
 from hpcflow.model.workflow import FromTask, FromValues, value_table
 from hpcflow.node import manifest as node_manifest

@@ -10,7 +10,10 @@ The second task, `step`, is left to the tests: it makes y = x + 1 in some way. B
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from hpcflow import Workflow
 
@@ -27,7 +30,24 @@ LAST_Y = [13, 14, 12]
 
 # Where the tasks of a loop ask for different resources, its iterations are jobs.
 WITHIN_A_JOB, A_JOB_EACH = "", "resources: {main: {resources_id: other}}"
-BOTH_KINDS = [WITHIN_A_JOB, A_JOB_EACH]
+thorough = partial(pytest.param, marks=pytest.mark.thorough)
+# The turns of a loop are one job's, or jobs of their own.
+within_a_job = pytest.mark.parametrize("measure", [WITHIN_A_JOB], ids=["within"])
+both_kinds = pytest.mark.parametrize(
+    "measure",
+    [
+        pytest.param(WITHIN_A_JOB, id="within"),
+        thorough(A_JOB_EACH, id="job_each"),
+    ],
+)
+
+ONE_SCRIPT = """
+    - objective: step
+      inputs: [{parameter: x}]
+      outputs: [{parameter: y}]
+      actions: [{script: step.py%s}]
+"""
+DIRECT_STEP = "def step(x):\n    return {'y': x + 1}\n"
 
 FILES = {
     "start.py": "def start(i, k):\n    return {'x': i * k}\n",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hpcflow.app.workflow import Workflow
-from hpcflow.compile.commands import check_command
+from hpcflow.compile.bash_text import check_command
 from hpcflow.template.load import Options
 from tests.language.cases import ALL_CASES, found_problems, read_case, write_case
 from tests.language.checks import check_ended, check_record

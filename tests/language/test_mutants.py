@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpcflow.compile.commands import check_command
+from hpcflow.compile.bash_text import check_command
 from hpcflow.persist.workflow_record import encode_workflow
 from hpcflow.template.load import Options, examine
 from hpcflow.template.nodes import plain

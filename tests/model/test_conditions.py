@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from hpcflow.model.callables import CALLABLES
 from hpcflow.model.conditions import (
-    CALLABLES,
     ConditionError,
     RuleTest,
     find,

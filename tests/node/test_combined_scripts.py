@@ -104,31 +104,36 @@ def test_environment_and_directory_of_a_run_do_not_reach_the_next(tmp_path):
     assert outputs(job_of(tmp_path, body)) == [(None, "execute")] * 5
 
 
-def test_an_item_killed_in_the_middle_keeps_what_was_done_and_goes_on_there(tmp_path):
-    gate = tmp_path / "gate"
+@pytest.mark.parametrize("signum, elements", [(signal.SIGTERM, 50), (signal.SIGKILL, 1000)])
+def test_an_item_killed_in_the_middle_keeps_what_was_done_and_goes_on_there(
+    tmp_path, signum, elements
+):
+    gate, last = tmp_path / "gate", elements * 6 // 10
     body = (
         f"import time\nopen({str(tmp_path / 'seen')!r}, 'a').write(f'{{x}}\\n')\n"
-        f"while x == 600 and not os.path.exists({str(gate)!r}):\n    time.sleep(0.01)\n"
+        f"while x == {last} and not os.path.exists({str(gate)!r}):\n    time.sleep(0.01)\n"
         "return {'y': x * x}"
     )
-    job = job_of(tmp_path / "w", body, range(1000))
+    job = job_of(tmp_path / "w", body, range(elements))
     process = job.start()
     seen = tmp_path / "seen"
     deadline = time.monotonic() + 60
-    while not (seen.exists() and "\n600\n" in seen.read_text()):
+    while not (seen.exists() and f"\n{last}\n" in seen.read_text()):
         assert time.monotonic() < deadline
         os.sched_yield()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 128 + signal.SIGTERM
+    process.send_signal(signum)
+    ended = {signal.SIGTERM: 128 + signal.SIGTERM, signal.SIGKILL: -signal.SIGKILL}
+    assert process.wait(30) == ended[signum]
+    gate.touch()  # what the interpreter of a killed item still does is of no account
     process.communicate()
     done = [r["run"] for r in job.segment() if r["t"] == "end" and r["ok"]]
-    assert done == list(range(600))
-    gate.touch()
+    assert done == list(range(last))
     records = job.execute().records
-    assert [records[run]["out"]["y"] for run in range(1000)] == [n * n for n in range(1000)]
+    made = [records[run]["out"]["y"] for run in range(elements)]
+    assert made == [number * number for number in range(elements)]
     calls = seen.read_text().split()
-    assert len(calls) == 1001  # the one that was cut off, twice
-    assert calls.count("600") == 2
+    assert len(calls) == elements + 1  # the one that was cut off, twice
+    assert calls.count(str(last)) == 2
 
 
 def test_nothing_runs_on_when_the_item_has_ended(tmp_path):

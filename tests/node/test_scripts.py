@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 
 from jobstores import values
 from tests.node.job_directory import Job, encoded, script
+from tests.pythons import python38
 
 
 def function(body: str, parameters: str = "x") -> str:
@@ -233,16 +232,6 @@ def test_each_run_has_files_of_its_own(tmp_path):
 def bare_python() -> str:
     """A Python that has no installed packages; our own, isolated, where there is none."""
     return "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else "python3"
-
-
-def python38() -> str | None:
-    found = shutil.which("python3.8")
-    places = [found] if found else []
-    places += sorted(map(str, Path.home().glob(".pyenv/versions/3.8*/bin/python3.8")))
-    for python in places:
-        if subprocess.run([python, "-c", ""], capture_output=True).returncode == 0:
-            return python
-    return None
 
 
 @pytest.mark.skipif(python38() is None, reason="there is no Python 3.8")

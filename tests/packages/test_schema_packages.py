@@ -70,6 +70,13 @@ class Cell(ParameterValue):
     def CLI_parse(cls, text, swap="no"):
         a, b = map(int, text.split())
         return cls(b, a) if swap == "yes" else cls(a, b)
+
+    def dump_to_HDF5_group(self, group):
+        group["sides"] = [self.a, self.b]
+
+    @classmethod
+    def load_from_HDF5_group(cls, group):
+        return cls(*group["sides"][()].tolist())
 """
 
 CELL_SCHEMAS = """\
@@ -100,11 +107,41 @@ CELL_SCHEMAS = """\
   actions:
     - environments: {any: crystal_env}
       script: <<script:tell.py>>
+- objective: double
+  parameter_class_modules: [cells]
+  inputs: [{parameter: cell}]
+  outputs: [{parameter: cell}]
+  actions:
+    - environments: {any: crystal_env}
+      script: <<script:double.py>>
+      script_data_in: hdf5
+      script_data_out: hdf5
+- objective: shout
+  inputs: [{parameter: told}]
+  outputs: [{parameter: shouted}]
+  actions:
+    - program: <<program:shout.sh>>
+      program_data_in: json
+      program_data_out: json
 """
 
 TELL = """\
 def tell(cell):
     return {"told": f"{type(cell).__name__} of {cell.area()}"}
+"""
+
+DOUBLE = """\
+import h5py
+
+def double(_input_files, _output_files):
+    with h5py.File(_input_files["hdf5"]) as given, \\
+            h5py.File(_output_files["hdf5"], "w") as made:
+        made["cell/sides"] = given["cell/sides"][()] * 2
+"""
+
+SHOUT = """\
+#!/bin/sh
+tr a-z A-Z < "$1" | sed s/TOLD/shouted/ > "$2"
 """
 
 TEMPLATE = """\
@@ -149,6 +186,8 @@ def site(tmp_path_factory):
         "crystals/more.yaml": ENVIRONMENTS.replace("PYTHON", str(found.python)),
         "crystals/cell_schemas.yaml": "task_schemas:\n" + CELL_SCHEMAS,
         "crystals/scripts/tell.py": TELL,
+        "crystals/scripts/double.py": DOUBLE,
+        "crystals/programs/shout.sh": SHOUT,
         "cells.py": CELLS,
         "crystals/scripts/stretch.py": STRETCH.replace("crystals.helpers", "cubes"),
         "cubes.py": "def volume(side):\n    return side**3\n",
@@ -199,17 +238,21 @@ tasks:
       - inputs: {"cell::cube": {side: 3}}
       - inputs: {cell: {a: 4}}
         sequences: [{path: inputs.cell.b, values: [5, 6]}]
+      - sequences: [{path: "inputs.cell::cube", values: [{side: 7}, {side: 8}]}]
   - {schema: parse, inputs: {numbers: 7 8}}
-  - schema: tell
+  - schema: double
     inputs: {cell.b: 10}
+  - {schema: tell}
+  - {schema: shout}
 """
     )
     site("go", "cells.yaml", "--path", "cells_wk", "--wait")
     written = columns(site, "cells_wk", "write")
-    sizes = [(3, 3), (4, 5), (4, 6)]
+    sizes = [(3, 3), (4, 5), (4, 6), (7, 7), (8, 8)]
     assert written["text"] == [f"{a} x {b};$(exit 3)'" for a, b in sizes]
     assert written["area"] == [f"{a * b * 10} {a}" for a, b in sizes]
-    assert columns(site, "cells_wk", "tell")["told"] == ["Cell of 80"]
+    assert columns(site, "cells_wk", "tell")["told"] == ["Cell of 320"]
+    assert columns(site, "cells_wk", "shout")["shouted"] == ["CELL OF 320"]
 
 
 def test_a_class_that_fails_is_told_where_its_value_is_given(site):
@@ -222,6 +265,8 @@ tasks:
     inputs: {cell: {c: 3}}
   - schema: write
     inputs: {"cell::cub": {side: 3}}
+  - schema: write
+    sequences: [{path: "inputs.cell::cube", values: [{side: 7}, {edge: 8}]}]
 """
     )
     answer = site("check", "wrong.yaml", code=3)
@@ -230,6 +275,7 @@ tasks:
     )
     assert "the input 'cell': Cell fails: TypeError" in answer
     assert "did you mean 'cube'?" in answer
+    assert "wrong.yaml:10:65: tasks[3].sequences[0].values[1]: Cell.cube fails" in answer
 
 
 def test_a_schema_that_no_package_has_is_reported_with_those_that_there_are(site):
@@ -240,7 +286,7 @@ def test_a_schema_that_no_package_has_is_reported_with_those_that_there_are(site
 @pytest.mark.key("task_schemas.version", "task_schemas.web_doc")
 def test_what_packages_offer_is_listed_and_shown(site):
     names = site("schemas").split()[::2]
-    assert names == ["write", "parse", "tell", "stretch"]
+    assert names == ["write", "parse", "tell", "double", "shout", "stretch"]
     shown = json.loads(site("schemas", "stretch", "--json"))["schema"]
     assert shown["inputs"] == [{"name": "lattice"}, {"name": "factor", "default": 2}]
     assert shown["outputs"] == ["volume"]
@@ -255,11 +301,12 @@ def test_what_packages_offer_is_listed_and_shown(site):
         "lattice": [],
         "factor": [],
         "volume": ["stretch", "shrink"],
-        "cell": ["parse"],
+        "cell": ["parse", "double"],
         "numbers": [],
         "text": ["write"],
         "area": ["write"],
         "told": ["tell"],
+        "shouted": ["shout"],
     }
     site("schemas", "nothing", code=4)
 

@@ -155,12 +155,12 @@ def test_a_misspelt_file_and_a_directory(tmp_path, monkeypatch):
 
 
 def test_the_error_holds_all_problems_and_no_warnings():
-    text = TEXT.replace("a: 1", "c: 1").replace("schema", "shema", 1)
+    text = "nam: x\n" + TEXT.replace("a: 1", "c: 1").replace("schema", "shema", 1)
     with pytest.raises(TemplateError) as caught:
         load_template(text, variables={"unused": "1"})
     assert isinstance(caught.value, InvalidTemplateError)
     assert [p.message for p in caught.value.problems] == [
-        "the key 'schema' is missing",
+        "unknown key 'nam' of a template",
         "unknown key 'shema' of a task",
     ]
     assert len(check_template(text, variables={"unused": "1"})) == 3

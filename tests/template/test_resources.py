@@ -17,6 +17,21 @@ def resources(items):
     return found
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "items", "expected"),
+    [
+        ("sge", "{SGE_parallel_env: mpi}", {"parallel_env": "mpi"}),
+        ("pbs", "{PBS_select: '2:ncpus=4'}", {"select": "2:ncpus=4"}),
+    ],
+)
+def test_what_one_scheduler_alone_uses_has_no_warning_where_jobs_go_there(
+    scheduler, items, expected
+):
+    keys = f"    resources: {{any: {items}}}\n"
+    (column,) = tasks(keys, scheduler=scheduler)[0].resources
+    assert column.table == (Resources(num_cores=1, **expected),)
+
+
 def test_without_any_item():
     assert tasks()[0].resources[0].table == (Resources(num_cores=1),)
 

@@ -255,7 +255,7 @@ def test_origins_may_differ_between_element_sets():
     assert content(workflow.tasks[1].inputs["y"]) == [1, *made]
 
 
-def test_what_is_only_known_in_runs_chooses_nothing():
+def test_what_is_only_known_in_runs_is_chosen_by_runs():
     text = (
         "tasks:\n"
         + SWEEP
@@ -264,8 +264,11 @@ def test_what_is_only_known_in_runs_chooses_nothing():
       y: {task_ref: 0, where: {path: outputs.y, condition: {value.less_than: 3}}}
 """
     )
-    (problem,) = problems(text + ALL)
-    assert "'outputs.y' is only known when runs have ended" in problem
+    two = load(text + ALL).tasks[1]
+    assert two.num_elements == 3
+    chosen = two.chosen["y"]
+    assert [rule["path"] for rule in chosen.rules] == ["outputs.y"]
+    assert chosen.members.elements.tolist() == [0, 1, 2]
 
 
 def test_an_unknown_task_hides_what_would_be_missing():

@@ -57,11 +57,16 @@ child=$!
 if [ -n "$signal" ]; then
   forward "$signal"
 fi
-while :; do
+# A signal ends the wait, not the item. One that comes as a wait returns may end the next
+# one too, after its trap: a status above 128 counts when it comes twice without a signal.
+quiet=0
+while [ "$quiet" -lt 2 ]; do
   signal=
   wait "$child"
   status=$?
-  [ -n "$signal" ] || break # else a signal ended the wait, not the item
+  [ "$status" -gt 128 ] || break
+  quiet=$((quiet + 1))
+  [ -z "$signal" ] || quiet=0
 done
 
 # Ends what the item's process left behind when it was killed: nobody else would.

@@ -64,8 +64,9 @@ class Options:
 
     variables: values for `<<var:NAME>>`. environments: definitions beside the built-in
     ones; a template's own come first. schedulers: the names that `scheduler` may have.
-    scheduler: the one that jobs go to where the template names none. python: the interpreter of python_env. draw_seed: a seed where a random sequence
-    has none. check_command: raises CommandTextError for a command that can't be made
+    scheduler: the one that jobs go to where the template names none. python: the
+    interpreter of python_env. draw_seed: a seed where a random sequence has none.
+    check_command: raises CommandTextError for a command that can't be made
     into bash, beside what the grammar of its forms says. packages: finds the folders of
     schema packages, by name; called when a template names what it does not define.
     has_module: whether this Python can import a package. open_workflow: opens another

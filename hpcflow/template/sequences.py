@@ -215,7 +215,7 @@ class SequenceReader:
             return
         table = values.table
         if found.method:
-            table = self._made(found, place, values)
+            table = self._made(found, values)
             if table is None:
                 return
         elif table is None and isinstance(values.nodes.value, list):
@@ -226,7 +226,7 @@ class SequenceReader:
             )
         )
 
-    def _made(self, found: InputPath, place: Place, values: _Values) -> ValueTable | None:
+    def _made(self, found: InputPath, values: _Values) -> ValueTable | None:
         """The values that a class's method, or a generator, makes of each item."""
         made = []
         kind = value_class(self._names.schema, found.name)
@@ -271,7 +271,7 @@ class SequenceReader:
         if not item and parse_scope(scope) is not None:
             self._add_scope(name, scope, place, order, values)
             return
-        if not self._is_resource(name, scope, item, place):
+        if not self._is_resource(scope, item, place):
             return
         scope = parse_scope(scope) or scope
         nodes = _nodes(values)
@@ -312,7 +312,7 @@ class SequenceReader:
             found.append(value)
         return found
 
-    def _is_resource(self, name: str, scope: str, item: str, place: Place) -> bool:
+    def _is_resource(self, scope: str, item: str, place: Place) -> bool:
         """Whether a path is one of a resource that can be swept; if not, it is reported."""
         add, at, path = self._section.add, place.at, place.path
         key = RESOURCES.keys.get(item)

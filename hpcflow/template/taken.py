@@ -337,7 +337,7 @@ class UpstreamTaker:
     def _decided_in_runs(
         self, rules: tuple[dict[str, Any], ...], task: Task, unknown: str, origin: Origin
     ) -> bool:
-        """Whether runs can decide rules of which something is unknown; else it is reported."""
+        """Whether runs can decide rules of which something is unknown; else reported."""
         place = origin.place or self._spec.place
         if self._set.upstream.has_blocks:
             self._add_unsupported(

@@ -15,7 +15,13 @@ import numpy as np
 
 from hpcflow.compile.guards import execution_order, find_deciders, guards_of, made_of
 from hpcflow.compile.loops import planned_loops
-from hpcflow.compile.packing import count_items, count_slots, interleave, item_of_rows
+from hpcflow.compile.packing import (
+    count_items,
+    count_slots,
+    interleave,
+    item_of_rows,
+    rows_per_array,
+)
 from hpcflow.compile.plan import (
     CompileError,
     CompileOptions,
@@ -112,8 +118,9 @@ def compile_jobs(
     """
     jobs, places = _group(workflow, first_task, earlier)
     num_earlier = len(earlier)
+    jobs, places = _split_arrays(workflow, jobs, places, options)
     packed = [_pack_of(one) for one in earlier]
-    packed += [_pack(job, options) for job in jobs[num_earlier:]]
+    packed += [_pack(workflow, job, options) for job in jobs[num_earlier:]]
     digits = "".join(c for c in workflow_id.lower() if c in "0123456789abcdef")
     plans = []
     for index, job in enumerate(jobs[num_earlier:]):
@@ -171,9 +178,10 @@ def check_loops(workflow: Workflow) -> None:
 _Packed = tuple[str, int, "Indices"]  # scheduler, number of items, order of the rows
 
 
-def _pack(job: _Job, options: CompileOptions) -> _Packed:
+def _pack(workflow: Workflow, job: _Job, options: CompileOptions) -> _Packed:
     scheduler = job.resources.scheduler or options.default_scheduler
-    num_items = count_items(job.num_rows, job.resources, scheduler, options)
+    turns = sum(_turns(workflow, job)) or len(job.steps)
+    num_items = count_items(job.num_rows, job.resources, scheduler, options, turns)
     return scheduler, num_items, interleave(job.num_rows, num_items)
 
 
@@ -423,6 +431,73 @@ def _rows_in(
         return None
     known = job.rows.get(unit.task)
     return rows if known is None or np.array_equal(known[rows], unit.elements) else None
+
+
+# -- arrays
+
+
+def _split_arrays(
+    workflow: Workflow, jobs: list[_Job], places: _Places, options: CompileOptions
+) -> tuple[list[_Job], _Places]:
+    """Give jobs that need several arrays one job for each.
+
+    A job that follows another one row by row is split at the same rows, so that each of
+    its arrays waits for one array only, item by item.
+    """
+    sizes = [_rows_per_array(workflow, job, options) for job in jobs]
+    counts = [
+        1 if job.iteration == _EARLIER else -(-job.num_rows // size)
+        for job, size in zip(jobs, sizes, strict=True)
+    ]
+    if sum(counts) == len(jobs):
+        return jobs, places
+    firsts = np.cumsum([0, *counts])
+    split: _Places = {
+        key: [_split_place(place, firsts, np.array(sizes)) for place in found]
+        for key, found in places.items()
+    }
+    made: list[_Job] = []
+    for job, size, count in zip(jobs, sizes, counts, strict=True):
+        for part in range(count):
+            rows = slice(part * size, (part + 1) * size)
+            copied = _copied(job)
+            copied.rows = {task: elements[rows] for task, elements in job.rows.items()}
+            copied.upstream = _upstream_of(workflow, split, copied, len(made))
+            made.append(copied)
+    return made, split
+
+
+_NO_END = 2**62  # more rows than there are
+
+
+def _rows_per_array(workflow: Workflow, job: _Job, options: CompileOptions) -> int:
+    if job.iteration == _EARLIER:
+        return _NO_END
+    scheduler = job.resources.scheduler or options.default_scheduler
+    turns = sum(_turns(workflow, job)) or len(job.steps)
+    return rows_per_array(job.num_rows, job.resources, scheduler, options, turns)
+
+
+def _split_place(place: _Place, firsts: Indices, sizes: Indices) -> _Place:
+    """The same elements' places, once each job has so many rows to an array."""
+    known = place.job >= 0
+    size = sizes[place.job[known]]
+    job, row = place.job.copy(), place.row.copy()
+    job[known] = firsts[place.job[known]] + place.row[known] // size
+    row[known] = place.row[known] % size
+    return _Place(job, row)
+
+
+def _upstream_of(workflow: Workflow, places: _Places, job: _Job, index: int) -> set[int]:
+    """The jobs that one needs, by what its rows read."""
+    upstream: set[int] = set()
+    for step in job.steps:
+        taken = made_sources(workflow, step.task, step.action, job.iteration or 0)
+        for made in (*taken.values(), *map(made_of, job.guards)):
+            for place in _places_of(places, made):
+                makers = place.job[made.elements(job.rows[step.task])]
+                upstream.update(np.unique(makers).tolist())
+    return upstream - {index}
 
 
 # -- dependencies

@@ -76,7 +76,9 @@ class CompileOptions:
     default_scheduler: for resources that name none. local_cores: what items of
     the local scheduler share. max_array_items: the most items an array may have,
     by scheduler, as a map or a function; `DEFAULT_ARRAY_ITEMS` where it says
-    nothing. silence_s: how long an item is silent before others may take it over.
+    nothing. max_walltime_s: how long a job may take (s), by scheduler and partition
+    (None: the default one); None: not known. silence_s: how long an item is silent
+    before others may take it over.
     """
 
     default_scheduler: str
@@ -84,6 +86,7 @@ class CompileOptions:
     max_array_items: Mapping[str, int] | Callable[[str], int | None] = field(
         default_factory=dict
     )
+    max_walltime_s: Callable[[str, str | None], int | None] = lambda *_: None
     silence_s: float = 70.0
     log_level: str = "info"
 
@@ -202,6 +205,8 @@ def job_resources(plan: JobPlan) -> dict[str, Any]:
         "partition": asked.partition,
         "account": asked.account,
         "qos": asked.qos,
+        "parallel_env": asked.parallel_env,
+        "select": asked.select,
         "directives": [list(pair) for pair in asked.directives] or None,
     }
     return {name: value for name, value in fields.items() if value is not None}

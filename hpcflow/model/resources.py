@@ -8,6 +8,8 @@ from dataclasses import dataclass
 # the run's environment that holds it.
 RUN_RESOURCES = {"random_seed": "HPCFLOW_RUN_SEED", "repeat_index": "HPCFLOW_REPEAT_IDX"}
 
+AUTO_PACKED = 0  # `elements_per_job: auto`: as many as the time limit lets be
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -33,13 +35,15 @@ class Resources:
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
+    parallel_env: str | None = None  # Grid Engine's
+    select: str | None = None  # chunks, in PBS's words
     # (option, value); None: a flag without a value
     directives: tuple[tuple[str, str | None], ...] = ()
     # the user's commands in place of the scheduler's: "submit", "show", "delete" -> words
     commands: tuple[tuple[str, tuple[str, ...]], ...] = ()
     use_job_array: bool | None = None
     max_array_items: int | None = None
-    elements_per_job: int | None = None
+    elements_per_job: int | None = None  # or AUTO_PACKED
     concurrency: int | None = None
     resources_id: str | None = None
     # the key of the environment, where it is another than the action's alone

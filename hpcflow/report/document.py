@@ -30,6 +30,7 @@ def status_document(status: WorkflowStatus) -> dict[str, Any]:
         "num_failures": status.num_failures,
         "failures": [_failure(failure) for failure in status.failures],
         "warnings": list(status.warnings),
+        **({"waiting_items": status.left} if status.left else {}),
     }
 
 
@@ -70,6 +71,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "state": _word(failure.state),
         "exit": failure.exit,
         "why": failure.why,
+        **({"cause": failure.cause} if failure.cause else {}),
         "submission": failure.submission,
         "job": failure.job,
         "item": failure.item,

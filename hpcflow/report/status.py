@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
+from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,12 @@ from hpcflow.report.data import (
 )
 from hpcflow.report.failures import folded_failures, folded_states
 from hpcflow.report.item_runs import item_runs
+from hpcflow.submit.ends import KILLED, cause_of, doubtful_jobs
 from hpcflow.submit.reconcile import (
+    CAUSES,
     JobView,
     ask_schedulers,
+    has_ended,
     item_is_gone,
     job_views,
     why_gone,
@@ -63,7 +67,16 @@ def read_status(
     """
     view = store.view()
     jobs = job_views(store.port, view)
-    troubles = ask_schedulers(jobs, load) if ask and not store.port.read_only else {}
+    troubles: dict[str, str] = {}
+    if ask and not store.port.read_only:
+        doubtful = doubtful_jobs(jobs, view)
+        troubles = ask_schedulers([job for job in jobs if job not in doubtful], load)
+        troubles |= ask_schedulers(doubtful, load, ended_too=True)
+    if any(_ended_unseen(job) for job in jobs):
+        # Records are written before a job ends: those of one that ended after the view
+        # was taken are there now.
+        view = store.view()
+        jobs = _with_statuses(job_views(store.port, view), jobs)
     count = _Count(store.port, view, path, max_failures)
     requeued = {i for i in view.tail if segment_key(*i, 0) in view.base.consumed}
     if requeued:  # their tail says all anew, the folded records included
@@ -89,13 +102,27 @@ def read_status(
         phase=_phase(count, jobs, view.base.info),
         tasks=count.tasks(),
         jobs=tuple(_job_status(job) for job in jobs),
-        failures=tuple(sorted(failures, key=lambda f: f.run)[:max_failures]),
+        failures=_explained(sorted(failures, key=lambda f: f.run)[:max_failures], jobs),
         num_failures=sum(c[state] for c in count.counts for state in _NOT_WELL),
         warnings=tuple(
             f"{name} does not answer, so the states of its jobs may be old: {why}"
             for name, why in troubles.items()
         ),
+        left=sum(job.num_items - job.num_submitted for job in jobs if job.waits_for_room),
     )
+
+
+def _ended_unseen(job: JobView) -> bool:
+    """Whether the scheduler says that an item has ended, and its own record doesn't."""
+    return any(has_ended(job, item) for item in job.statuses if item not in job.closed)
+
+
+def _with_statuses(jobs: list[JobView], asked: list[JobView]) -> list[JobView]:
+    """Jobs with what their schedulers said of them before."""
+    known = {(job.submission, job.record["index"]): job.statuses for job in asked}
+    for job in jobs:
+        job.statuses = known.get((job.submission, job.record["index"]), {})
+    return jobs
 
 
 class _Count:
@@ -150,7 +177,7 @@ class _Count:
         """Count what a job's submission means for runs without a record."""
         if job.id is None:
             return
-        for item in range(job.num_items):
+        for item in range(job.num_submitted):
             if self._is_folded(job, item):
                 self._drop(self._in_loops(job, item))
                 continue
@@ -213,7 +240,7 @@ class _Count:
             return RunState.SUBMITTED
         if not gone:
             return RunState.CANCELLED if job.cancelled else RunState.LOST
-        cause = job.statuses[item].cause
+        cause = cause_of(job, item)
         cancelled = job.cancelled or cause is EndCause.CANCELLED
         return RunState.CANCELLED if cancelled else RunState.LOST
 
@@ -305,7 +332,9 @@ def _phase(count: _Count, jobs: list[JobView], info: dict[str, Any]) -> Phase:
         return Phase.MADE
     if total[RunState.SUBMITTED] or total[RunState.RUNNING]:
         return Phase.ACTIVE
-    if any(job.id is None for job in jobs) or submitted_tasks(info) < len(info["tasks"]):
+    if any(job.num_submitted < job.num_items for job in jobs) or submitted_tasks(
+        info
+    ) < len(info["tasks"]):
         return Phase.STOPPED
     # A skipped run without a failed one is no fault: a rule, or its own script, said so.
     # An aborted one has ended as its user wanted.
@@ -313,12 +342,38 @@ def _phase(count: _Count, jobs: list[JobView], info: dict[str, Any]) -> Phase:
     return Phase.DONE if well == total.total() else Phase.ENDED
 
 
+def _explained(failures: list[Failure], jobs: list[JobView]) -> tuple[Failure, ...]:
+    """With the scheduler's reason for the end of the item that each was in."""
+    by_key = {(job.submission, job.record["index"]): job for job in jobs}
+    found = []
+    for failure in failures:
+        job = by_key.get((failure.submission, failure.job))
+        cause = cause_of(job, failure.item) if job is not None else None
+        if cause is None or not _is_of_its_item(failure):
+            found.append(failure)
+            continue
+        words, why = CAUSES[cause], failure.why
+        if words not in why:
+            why = f"{words} ({why})" if why else words
+        found.append(replace(failure, cause=cause.value, why=why))
+    return tuple(found)
+
+
+def _is_of_its_item(failure: Failure) -> bool:
+    """Whether a run did not end by itself: it was stopped, killed or never started."""
+    return failure.state in (RunState.LOST, RunState.CANCELLED) or (
+        failure.state is RunState.FAILED and failure.exit == KILLED
+    )
+
+
 def _job_status(job: JobView) -> JobStatus:
     items: Counter[str] = Counter({"closed": len(job.closed)} if job.closed else {})
-    for item in range(job.num_items):
+    for item in range(job.num_submitted):
         if item not in job.closed:
             status = job.statuses.get(item)
             items[status.phase.value if status is not None else "unknown"] += 1
+    if job.num_submitted < job.num_items:
+        items["not submitted"] = job.num_items - job.num_submitted
     blocked = [s for s in job.statuses.values() if s.phase is JobPhase.BLOCKED]
     note = job.refused or (f"waits in vain: {blocked[0].reason}" if blocked else "")
     return JobStatus(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hpcflow.submit.ends import doubtful_jobs, note_ends
 from hpcflow.submit.reconcile import ask_schedulers, has_ended, job_views
 from jobstores.decisions import Item
 
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
 
 def fold_workflow(
-    store: WorkflowStore, load: Callable[[str, int], Scheduler]
+    store: WorkflowStore, load: Callable[[str, int], Scheduler], *, settled: bool = False
 ) -> FoldReport:
     """Merge finished segments into the base, pack those of finished jobs, sweep.
+
+    settled: nothing goes on any more, so that what schedulers say of items that left no
+        closing record is kept before they forget it.
 
     Raises:
         BusyError: another command holds the lease.
@@ -36,7 +40,13 @@ def fold_workflow(
         stopped = _stopped(view)
         affected = [j for j in jobs if (j.submission, j.record["index"]) in stopped]
         # A stopped item may have been requeued: only its scheduler knows.
+        doubtful = doubtful_jobs(jobs, view)
+        affected += [job for job in doubtful if job not in affected]
         ask_schedulers(affected, load, ended_too=True)
+        unclosed = [job for job in jobs if not job.ended and job not in affected]
+        if settled:
+            ask_schedulers(unclosed, load)
+        note_ends(store.port, [*affected, *unclosed])
         gone = [
             Item(job.submission, job.record["index"], item)
             for job in affected

@@ -36,7 +36,7 @@ from hpcflow.template.problems import nearest
 from hpcflow.template.resources import Layers, layers_of, resolve_resources
 from hpcflow.template.rules import read_rules
 from hpcflow.template.scopes import scopes_of
-from hpcflow.template.settings import note_commands
+from hpcflow.template.settings import note_commands, note_packing
 from hpcflow.template.value_classes import ClassError, as_objects, find_class
 from hpcflow.template.where import distinct, fulfilling, of_task
 from jobstores.errors import JobStoreError
@@ -652,6 +652,7 @@ class SetExpander:
         layers = layers_of(action.scope, self._template_resources, spec.resources)
         resources = resolve_resources(layers, swept, action.scope)
         note_commands(resources, spec.place, spec.section)
+        note_packing(resources, spec.place, spec.section)
         specs = spec.environments.specs(
             [layer for _, layer in layers],
             [

@@ -87,6 +87,11 @@ POSITIVE = Scalar(
     lambda v: type(v) is int and v >= 1,
     {"type": "integer", "minimum": 1},
 )
+PACKING = Scalar(
+    "a whole number of at least 1, or auto",
+    lambda v: (type(v) is int and v >= 1) or v == "auto",
+    {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]},
+)
 NESTING = Scalar(
     "a number of at least 0",
     lambda value: is_number(value) and value >= 0,
@@ -245,13 +250,15 @@ RESOURCES = Record(
         ),
         "use_job_array": Key(FLAG),
         "max_array_items": Key(POSITIVE),
-        "elements_per_job": Key(POSITIVE),
+        "elements_per_job": Key(PACKING),
         "concurrency": Key(POSITIVE),
         "resources_id": Key(Either(scalar=_TEXT_OR_WHOLE)),
         "skip_downstream_on_failure": Key(FLAG),
         "success_exit_codes": Key(
             Either(scalar=EXIT_CODE, items=Items(EXIT_CODE, least=1))
         ),
+        "SGE_parallel_env": Key(FILLED_TEXT, "what gives several slots"),
+        "PBS_select": Key(FILLED_TEXT, "chunks, in PBS's own words"),
         "SLURM_partition": Key(FILLED_TEXT),
         "SLURM_num_tasks": Key(POSITIVE),
         "SLURM_num_tasks_per_node": Key(POSITIVE),
@@ -261,8 +268,6 @@ RESOURCES = Record(
         "environments": Key(ENVIRONMENTS, "specifiers of the environments to take"),
         **dict.fromkeys(
             (
-                "SGE_parallel_env",
-                "PBS_select",
                 "max_attempts",
                 "on_retry",
             ),

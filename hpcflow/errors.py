@@ -6,7 +6,9 @@
     ├── NoSuchPartError        4   no such task, element or run in the workflow
     ├── ExistsError            5   the target is taken
     ├── BusyWorkflowError      5   another command is changing the workflow
-    ├── SubmissionError        6   a scheduler refused, or does not answer
+    ├── SubmissionError        6   a scheduler refused
+    │   └── SchedulerAwayError 6   a scheduler does not answer
+    ├── RemoteError            6   another host can't be reached, or lacks something
     └── StorageError           7   the store is read-only, full or damaged
 
 Beside these: 0 all went well; 1 the workflow ended, but not every run
@@ -64,6 +66,17 @@ class SubmissionError(HpcflowError):
 
     exit_code = 6
     kind = "submission"
+
+
+class SchedulerAwayError(SubmissionError):
+    """A scheduler does not answer now: the same may work later."""
+
+
+class RemoteError(HpcflowError):
+    """Another host can't be reached, or can't do what jobs need."""
+
+    exit_code = 6
+    kind = "remote"
 
 
 class StorageError(HpcflowError):

@@ -32,6 +32,8 @@ A port may have more, which callers ask for by `getattr`:
 * `public_url(key, expires_s) -> str`: a URL by which anybody who has it can read the
   object, for so many seconds where the storage lets it end (`file:` URLs don't).
   It may write the object anew, which changes its tag.
+* `refresh() -> None`: fetches what was recorded elsewhere, before it is read as a whole:
+  a port whose segments are fetched is as fresh as its last call.
 * `destroy() -> None`: removes a store with what was made for it, such as a bucket.
 * `probe() -> None`: raises `UnsupportedError` where the server does not keep what is
   promised above. A port that has it calls it by itself before it creates the store's

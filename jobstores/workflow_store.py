@@ -143,6 +143,9 @@ class WorkflowStore:
 
     def view(self) -> View:
         """The newest base and what the segments say beyond it, consistently."""
+        refresh = getattr(self.port, "refresh", None)
+        if refresh is not None:
+            refresh()
         return read_view(self.port)
 
     # --- writing ------------------------

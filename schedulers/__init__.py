@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 ADAPTERS = {
     "local": ("schedulers.local.adapter", "LocalScheduler"),
+    "pbs": ("schedulers.pbs.adapter", "PbsScheduler"),
+    "sge": ("schedulers.sge.adapter", "SgeScheduler"),
     "slurm": ("schedulers.slurm.adapter", "SlurmScheduler"),
+    "torque": ("schedulers.pbs.adapter", "TorqueScheduler"),
 }
 
 

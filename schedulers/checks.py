@@ -51,6 +51,15 @@ def check_job(job: Job) -> None:
         )
     if job.throttle is not None and job.throttle < 1:
         raise RefusedError(f"job {job.name}: throttle {job.throttle}; expected 1 or more")
+    part = job.part
+    if part is not None and not (
+        part.step == 1
+        and 0 <= part.start < part.stop <= job.num_items
+        and job.num_items > 1
+    ):
+        raise RefusedError(
+            f"job {job.name}: {part} is no part of an array of {job.num_items} items"
+        )
     for field in _POSITIVE:
         value = getattr(job.resources, field)
         if value is not None and value < 1:

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from schedulers.errors import (
+    QueueFullError,
     RefusedError,
     SchedulerError,
     UnavailableError,
@@ -28,6 +29,7 @@ class Fault(Enum):
     """Why a command failed, by what to do about it."""
 
     REFUSED = "refused"  # it said no
+    FULL = "full"  # it said no, as this user has enough in the queue
     BUSY = "busy"  # it did nothing, for load: try again later
     DOWN = "down"  # it did nothing and there is nobody to do it
     LOST = "lost"  # it may have been done
@@ -92,6 +94,7 @@ class Driver:
 
         Raises:
             RefusedError: it said no.
+            QueueFullError: it said no, for now.
             UnavailableError: it did nothing.
             UnknownOutcomeError: its answer was lost.
         """
@@ -132,6 +135,7 @@ def _error(
 ) -> SchedulerError:
     kinds: dict[Fault, type[SchedulerError]] = {
         Fault.REFUSED: RefusedError,
+        Fault.FULL: QueueFullError,
         Fault.BUSY: UnavailableError,
         Fault.DOWN: UnavailableError,
         Fault.LOST: UnavailableError if is_safe else UnknownOutcomeError,

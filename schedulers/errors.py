@@ -2,6 +2,7 @@
 
 SchedulerError
 ├── RefusedError      the scheduler said no: change the job, don't retry
+│   └── QueueFullError  no more may be queued: fewer items, or later
 ├── UnavailableError  the scheduler does not answer (down, overloaded, not installed)
 ├── UnknownOutcomeError  a submit whose answer was lost: look the job name up first
 └── UnreadableAnswerError  output of a form that was never seen
@@ -36,6 +37,12 @@ class RefusedError(SchedulerError):
     """The scheduler said no: change the job, don't retry."""
 
     kind = "refused"
+
+
+class QueueFullError(RefusedError):
+    """No more may be queued for now: hand over fewer items, or when some have ended."""
+
+    kind = "queue_full"
 
 
 class UnavailableError(SchedulerError):

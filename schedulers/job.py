@@ -17,7 +17,7 @@ class DependencyKind(Enum):
     ELEMENTWISE = "elementwise"  # item i after item i; both arrays of equal range
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dependency:
     """A job that must have ended first, by the scheduler's id."""
 
@@ -25,7 +25,7 @@ class Dependency:
     kind: DependencyKind = DependencyKind.AFTER_END
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobResources:
     """What one item of a job asks for. None means: the site's default."""
 
@@ -47,7 +47,7 @@ class JobResources:
     directives: tuple[tuple[str, str | None], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """One jobscript to submit.
 
@@ -58,6 +58,8 @@ class Job:
         The script learns its index from `Scheduler.item_index_shell`.
     output: absolute path for stdout and stderr; `{item}` stands for the index.
     throttle: at most so many items at a time, or None.
+    part: of an array, the items that are handed over now, as a job with a name of its
+        own; None: all. The script, and so its directives, are those of the whole array.
     """
 
     name: str
@@ -66,6 +68,12 @@ class Job:
     num_items: int = 1
     resources: JobResources = field(default_factory=JobResources)
     throttle: int | None = None
+    part: range | None = None
+
+    @property
+    def items(self) -> range:
+        """The indices of the items that are handed over."""
+        return range(self.num_items) if self.part is None else self.part
 
 
 class JobPhase(Enum):
@@ -93,7 +101,7 @@ class EndCause(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ItemStatus:
     """One item's state. `native` is the scheduler's own word for it."""
 
@@ -105,10 +113,38 @@ class ItemStatus:
     node: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Partition:
+    """A partition, or queue, and what one job may have in it; None: no limit is known.
+
+    The numbers per node are those of its largest node.
+    """
+
+    name: str
+    is_default: bool = False
+    max_walltime_s: int | None = None
+    num_nodes: int | None = None
+    cores_per_node: int | None = None
+    memory_per_node_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account that the user may name, and with which QOS; None: any."""
+
+    name: str
+    qos: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
 class Limits:
-    """What the site allows; None where it is not known."""
+    """What the site allows; None, or nothing, where it is not known.
+
+    accounts: those that the user may name, where the site insists on one of them.
+    """
 
     max_array_items: int | None = None
     max_queued: int | None = None
     num_cores: int | None = None  # of this host (the local scheduler)
+    partitions: tuple[Partition, ...] = ()
+    accounts: tuple[Account, ...] = ()

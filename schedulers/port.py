@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from schedulers.job import Dependency, ItemStatus, Job, Limits
+
+    # By a job's id: how many items it has, or which ones where it is a part of an array.
+    JobIds = Mapping[str, int | range]
 
 
 class Scheduler(Protocol):
@@ -22,11 +25,15 @@ class Scheduler(Protocol):
     # an element-wise dependent starts only where its partner's item exited with 0;
     # elsewhere it ends as NEVER_STARTED
     elementwise_needs_success: bool
+    # whether it can start an item after its partner alone; elsewhere an element-wise
+    # dependent starts when all of the other job's items have ended
+    has_elementwise: bool
 
     def directives(self, job: Job) -> list[str]:
-        """The comment lines that go below the jobscript's first line.
+        """The lines that go below the jobscript's first line: comments it reads.
 
-        Pure. Dependencies are not among them: they are options of `submit`.
+        Where its options can't say all that the port promises, bash that does it
+        follows them. Pure. Dependencies are not among them: they are options of `submit`.
         """
 
     def submit(self, job: Job, dependencies: Sequence[Dependency] = ()) -> str:
@@ -34,6 +41,7 @@ class Scheduler(Protocol):
 
         Raises:
             RefusedError: the scheduler said no.
+            QueueFullError: it said no, as no more may be queued for now.
             UnavailableError: nothing was submitted.
             UnknownOutcomeError: the job may be there; see `find`.
         """
@@ -42,14 +50,19 @@ class Scheduler(Protocol):
         """Ids of jobs by their unique names, of those that the scheduler knows."""
 
     def states(
-        self, job_ids: Mapping[str, int], *, names: Mapping[str, str] | None = None
+        self,
+        job_ids: JobIds,
+        *,
+        names: Mapping[str, str] | None = None,
+        cancelled: Collection[str] = (),
     ) -> Mapping[str, Mapping[int, ItemStatus]]:
         """States of all items of many jobs, in one command (two at the most).
 
-        `job_ids` maps an id to its number of items; the result has every id and
-        every item; what the scheduler does not know is `ABSENT`. So is, where
-        `names` maps the id to the job's name, a job of another name: some
-        schedulers give ids out again.
+        `job_ids` maps an id to its number of items, or to the items of a part; the
+        result has every id and every item; what the scheduler does not know is `ABSENT`.
+        So is, where `names` maps the id to the job's name, a job of another name: some
+        schedulers give ids out again. `cancelled`: ids of jobs whose end was asked
+        for; some schedulers can't tell that from a kill, or forget what they delete.
 
         Raises:
             UnavailableError: it does not answer.
@@ -60,3 +73,18 @@ class Scheduler(Protocol):
 
     def limits(self) -> Limits:
         """What the site allows."""
+
+
+@runtime_checkable
+class TakesParts(Protocol):
+    """What an adapter has besides, where arrays may be handed over in parts.
+
+    Its `submit` takes jobs with a `part`, and its `states` ranges of items.
+    """
+
+    def count_queued(self) -> int:
+        """How many of this user's items are pending or running, whoever submitted them.
+
+        Raises:
+            UnavailableError: it does not answer.
+        """

@@ -45,6 +45,7 @@ class Bench:
     poll_s: float = 0.02
     resources: JobResources = field(default_factory=JobResources)
     submitted: dict[str, int] = field(default_factory=dict)
+    cancelled: set[str] = field(default_factory=set)
 
     def job(self, body: str, num_items: int = 1, *, throttle: int | None = None) -> Job:
         """A job of a new name whose script is `body`, run in the folder.
@@ -80,8 +81,15 @@ class Bench:
     def items(self, job_id: str) -> list[ItemStatus]:
         """States of a job's items."""
         num_items = self.submitted[job_id]
-        states = self.scheduler.states({job_id: num_items})[job_id]
+        states = self.scheduler.states({job_id: num_items}, cancelled=self.cancelled)[
+            job_id
+        ]
         return [states[item] for item in range(num_items)]
+
+    def cancel(self, job_ids: Sequence[str]) -> None:
+        """Cancel jobs, and remember it as the port's callers must."""
+        self.cancelled |= {*job_ids}
+        self.scheduler.cancel(job_ids)
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until a condition holds, or fail."""
@@ -153,7 +161,7 @@ class SchedulerConformance:
         """What the tests use; jobs that are left are cancelled."""
         bench = Bench(scheduler, folder, self.patience_s, self.poll_s, self.resources)
         yield bench
-        scheduler.cancel(list(bench.submitted))
+        bench.cancel(list(bench.submitted))
         for job_id in bench.submitted:
             bench.wait_end(job_id)
 
@@ -192,7 +200,8 @@ class SchedulerConformance:
         bench.wait_end(bench.submit(job))
         token, path = bench.output(job).splitlines()
         assert token == "none"  # noqa: S105
-        assert path.startswith("/opt/of-mine:")
+        # Grid Engine puts its own folder of the job before it.
+        assert "/opt/of-mine" in path.split(":")[:2]
 
     def test_a_dependent_starts_after_all_items_have_ended_whatever_their_result(
         self, bench: Bench
@@ -217,7 +226,11 @@ class SchedulerConformance:
             bench.job("[ -e a.$ITEM ] && touch b.$ITEM", 2),
             [Dependency(first, DependencyKind.ELEMENTWISE)],
         )
-        bench.wait_file("b.0")
+        if bench.scheduler.has_elementwise:
+            bench.wait_file("b.0")
+        else:
+            bench.wait_file("a.0")
+            assert not (bench.folder / "b.0").exists()
         assert not (bench.folder / "b.1").exists()
         assert bench.items(first)[1].phase is not JobPhase.ENDED
         bench.touch("go")
@@ -288,7 +301,7 @@ class SchedulerConformance:
         """Its items end as CANCELLED, and the job before it is left alone."""
         first = bench.run("wait_for go")
         second = bench.submit(bench.job("touch ran.$ITEM", 2), [Dependency(first)])
-        bench.scheduler.cancel([second])
+        bench.cancel([second])
         causes = {item.cause for item in bench.wait_end(second)}
         assert causes == {EndCause.CANCELLED}
         bench.touch("go")
@@ -306,7 +319,7 @@ class SchedulerConformance:
         bench.wait(
             lambda: bench.items(job_id)[0].phase is JobPhase.RUNNING, "it does not run"
         )
-        bench.scheduler.cancel([job_id])
+        bench.cancel([job_id])
         assert bench.wait_end(job_id)[0].cause is EndCause.CANCELLED
         bench.wait(lambda: not _is_alive(pid), f"process {pid} is alive")
 
@@ -314,8 +327,8 @@ class SchedulerConformance:
         """Ended jobs and strangers."""
         job_id = bench.run("true")
         bench.wait_end(job_id)
-        bench.scheduler.cancel([job_id, "99999999"])
-        bench.scheduler.cancel([])
+        bench.cancel([job_id, "99999999"])
+        bench.cancel([])
         assert _story(bench.items(job_id)[0]) == ENDED_OK
 
     def test_an_item_that_is_killed_ends_with_137(self, bench: Bench) -> None:

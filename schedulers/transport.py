@@ -34,6 +34,14 @@ class Result(NamedTuple):
     stderr: str
 
 
+class Answer(NamedTuple):
+    """As `Result`, with stdout as bytes."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: str
+
+
 class Transport(Protocol):
     """A place where commands can be run."""
 

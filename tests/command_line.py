@@ -33,6 +33,7 @@ def environment(home: Path) -> dict[str, str]:
         "PATH": f"{BESIDE}:{os.environ['PATH']}",
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_STATE_HOME": str(home / ".local" / "state"),
         "HPCFLOW_LOCAL_CORES": "2",
         "HPCFLOW_RUNTIME_DIR": str(home / ".runtime"),  # else tests wait for each other
         "COLUMNS": "100",

@@ -34,11 +34,18 @@ def _required() -> set[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse names of services that no test knows."""
+    # Workflows that tests submit are not noted among the user's own.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="hpcflow-test-state-")
     unknown = _required() - set(PROBES)
     if unknown:
         raise pytest.UsageError(
             f"{REQUIRE} names {', '.join(sorted(unknown))}; known are {', '.join(PROBES)}"
         )
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from hpcflow.errors import ExistsError, NotAWorkflowError, StorageError
+from hpcflow.remote.link import NAME as REMOTE_LINK
 from hpcflow.submit.advance import fold_workflow
 from jobstores.backends.posix import PosixPort
 from jobstores.backends.zip import unzip, write_zip
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from jobstores.operations.layout import Progress
 
 # What is of no use to a reader of the archive: the lease, and the supervisor's state.
-_LEFT_OUT = ("lease/",)
+# Nor does a copy belong to the jobs on another host.
+_LEFT_OUT = ("lease/", REMOTE_LINK)
 
 
 def zip_workflow(

@@ -20,6 +20,7 @@ from hpcflow.errors import (
     SubmissionError,
 )
 from hpcflow.persist.submissions import home_of_local_jobs
+from hpcflow.remote.link import read_link as read_remote_link
 from hpcflow.submit.context import NodeSettings
 from jobstores.errors import (
     AlreadyExistsError,
@@ -45,11 +46,19 @@ from jobstores.workflow_store import WorkflowStore
 from schedulers import load
 
 if TYPE_CHECKING:
+    from hpcflow.app.remote import Remote
     from schedulers.port import Scheduler
 
 
-_COMMANDS = {"slurm": {"submit": "sbatch", "show": "squeue", "delete": "scancel"}}
+_QSUB = {"submit": "qsub", "show": "qstat", "delete": "qdel"}
+_COMMANDS = {
+    "slurm": {"submit": "sbatch", "show": "squeue", "delete": "scancel"},
+    "sge": _QSUB,
+    "pbs": _QSUB,
+    "torque": _QSUB,
+}
 _ON_PATHS = ("zarr", "file", "zip")
+UNKNOWN_CORES = 1  # of another host's local scheduler: as if it had one
 MOST_NAMED = 5  # workflows that an error message names
 
 
@@ -60,10 +69,26 @@ class OpenWorkflow:
     store: WorkflowStore
     root: str
     config: Config
+    remote: Remote | None = None
+
+    @property
+    def home(self) -> str:
+        """Where its jobs know it: on another host, its folder there."""
+        return self.root if self.remote is None else self.remote.link.root
 
     def settings(self) -> Config:
         """The configuration, with what the workflow itself says of it."""
-        return replace(self.config, **self.store.base().info.get("config", {}))
+        config = self.config
+        if self.remote is not None:
+            link = self.remote.link
+            config = replace(
+                config,
+                scheduler=link.scheduler,
+                setup=link.setup,
+                defaults=link.defaults,
+                local_cores=link.local_cores or UNKNOWN_CORES,
+            )
+        return replace(config, **self.store.base().info.get("config", {}))
 
     def hand_on_credentials(self) -> None:
         """Let jobs open a store elsewhere as this process can."""
@@ -75,10 +100,14 @@ class OpenWorkflow:
         """The adapter of a scheduler, for one submission of this workflow."""
         if name == "local":
             info = self.store.base().info
-            first = home_of_local_jobs(info, submission, self.root)
+            first = home_of_local_jobs(info, submission, self.home)
             state_dir = f"{self._folder(submission)}/submissions/{first}/local"
+            if self.remote is not None:
+                return self.remote.scheduler(name, state_dir, {})
             return load("local", state_dir=state_dir, cores=self.settings().local_cores)
         try:
+            if self.remote is not None:
+                return self.remote.scheduler(name, "", self._programs(name))
             return load(name, **self._programs(name))
         except ValueError as error:
             raise SubmissionError(str(error)) from error
@@ -94,7 +123,7 @@ class OpenWorkflow:
     def _folder(self, submission: int) -> str:
         """Where a submission's jobs are; of a store opened alone, where they were."""
         if os.path.isabs(self.root):
-            return self.root
+            return self.home
         path: str = self.store.base().info["submissions"][submission]["path"]
         return path
 
@@ -116,17 +145,23 @@ def open_workflow(path: str | Path, config: Config | None = None) -> OpenWorkflo
             return _open_remote(path, config)
         path = path_or_name
     target = Path(path).absolute()
+    remote = None
     try:
-        store = WorkflowStore(
-            open_folder(str(target)) if target.is_dir() else open_port(str(target))
-        )
+        port = open_folder(str(target)) if target.is_dir() else open_port(str(target))
+        link = read_remote_link(str(target)) if target.is_dir() else None
+        if link is not None:
+            from hpcflow.app.remote import Remote  # paramiko: only where it is needed
+
+            remote = Remote.of(link)
+            port = remote.port(port, str(target))
+        store = WorkflowStore(port)
     except NotFoundError as error:
         raise NotAWorkflowError(_why_none(target)) from error
     except JobStoreError as error:
         raise translate(error) from error
     except OSError as error:
         raise StorageError(f"cannot open {target}: {error.strerror or error}") from error
-    return OpenWorkflow(store, str(target), config)
+    return OpenWorkflow(store, str(target), config, remote)
 
 
 def _open_remote(locator: str, config: Config) -> OpenWorkflow:
@@ -186,9 +221,15 @@ def _listed(names: list[str]) -> str:
     return ", ".join(shlex.quote(name) for name in names[:MOST_NAMED]) + more
 
 
-def node_program() -> NodeSettings:
-    """The interpreter and the program that run job items, as absolute paths."""
-    return NodeSettings(sys.executable, str(Path(hpcflow.node.__path__[0]) / "__main__.py"))
+def node_program(opened: OpenWorkflow | None = None) -> NodeSettings:
+    """The interpreter and the program that run a workflow's job items; or those here."""
+    if opened is not None and opened.remote is not None:
+        link = opened.remote.link
+        return NodeSettings(link.python, link.node_main, link.setup)
+    setup = opened.config.setup if opened is not None else ""
+    return NodeSettings(
+        sys.executable, str(Path(hpcflow.node.__path__[0]) / "__main__.py"), setup
+    )
 
 
 def translate(error: JobStoreError) -> Exception:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from hpcflow.app.context import translate
 from hpcflow.errors import BusyWorkflowError, HpcflowError, StorageError
+from hpcflow.remote.link import NAME as REMOTE_LINK
+from hpcflow.remote.link import read_link
+from hpcflow.remote.mirror import MirrorPort
 from jobstores.errors import JobStoreError
 from jobstores.linked import LINK, LinkedPort, open_folder
 from jobstores.open import open_port
@@ -31,11 +34,18 @@ if TYPE_CHECKING:
 def open_place(text: str) -> ObjectPort:
     """The place that a path or a locator names; there may be no store yet.
 
-    A workflow's folder whose store lies elsewhere is both together.
+    A workflow's folder whose store lies elsewhere is both together; so is one whose jobs
+    run on another host, with what they leave there.
     """
     with _translated():
         if os.path.isdir(text):
-            folder = open_folder(os.path.abspath(text))
+            root = os.path.abspath(text)
+            folder = open_folder(root)
+            link = read_link(root)
+            if link is not None:
+                from hpcflow.app.remote import Remote
+
+                return Remote.of(link).port(folder, root)
             return folder if isinstance(folder, LinkedPort) else open_port(text)
         return open_port(text)
 
@@ -132,7 +142,7 @@ def copy(
 
     if target.endswith(".zip") or target.startswith("zip:"):
         raise StorageError(f"{target}: hpcflow zip writes zip files. Nothing was copied.")
-    left_out = () if scratch else ("execute/",)
+    left_out = (REMOTE_LINK,) if scratch else (REMOTE_LINK, "execute/")
 
     def excluded(key: str) -> bool:
         return key.startswith(left_out) or "/local/" in key
@@ -160,17 +170,28 @@ def delete(place: str, progress: Progress = silent) -> DeleteReport:
     port = open_place(place)
     with _translated():
         _check_idle(place)
+        if isinstance(port, MirrorPort):
+            foreign = [name for name in foreign_files(port.folder) if name != REMOTE_LINK]
+            if foreign:
+                raise ForeignFilesError(_foreign(place, foreign))
+            port.remove_there(str(WorkflowStore(port).base().info["id"]))
+            os.unlink(os.path.join(place, REMOTE_LINK))
+            return deleted(port.folder, progress=progress)
         if not isinstance(port, LinkedPort):
             return deleted(port, progress=progress)
         foreign = [name for name in foreign_files(port.folder) if name != LINK]
         if foreign:
-            raise ForeignFilesError(
-                f"{place} holds files that are none of the workflow's: "
-                f"{', '.join(foreign)}. Nothing was deleted: move them elsewhere first"
-            )
+            raise ForeignFilesError(_foreign(place, foreign))
         report = deleted(port, progress=progress)
         port.folder.delete_tree("")
         return report
+
+
+def _foreign(place: str, names: list[str]) -> str:
+    return (
+        f"{place} holds files that are none of the workflow's: {', '.join(names)}. "
+        "Nothing was deleted: move them elsewhere first"
+    )
 
 
 def _check_idle(place: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.app.components import installed_packages, own_environments
-from hpcflow.app.config import load_config
 from hpcflow.compile.bash_text import check_command
 from hpcflow.compile.grouping import check_loops
 from hpcflow.compile.plan import CompileError
@@ -23,27 +23,31 @@ if TYPE_CHECKING:
     from hpcflow.template.imports import OtherWorkflow
 
 
-def read_template(path: str | Path, variables: Mapping[str, str]) -> Workflow:
-    """Check and expand a template file.
+def read_template(
+    path: str | Path, variables: Mapping[str, str], python: str = sys.executable
+) -> Workflow:
+    """Check and expand a template file. python: that of jobs.
 
     Raises:
         InvalidTemplateError: a line for each problem.
     """
-    examined = _examine(path, variables)
+    examined = _examine(path, variables, python=python)
     if examined.workflow is None:
         raise TemplateError(examined.problems)
     return replace(examined.workflow, seeds=examined.seeds)
 
 
-def adder(path: str | Path, variables: Mapping[str, str]) -> Callable[[Workflow], Workflow]:
+def adder(
+    path: str | Path, variables: Mapping[str, str], python: str = sys.executable
+) -> Callable[[Workflow], Workflow]:
     """What reads a template file's tasks onto a workflow; raises as `read_template`."""
-    return partial(_read_onto, path, variables)
+    return partial(_read_onto, path, variables, python)
 
 
 def _read_onto(
-    path: str | Path, variables: Mapping[str, str], workflow: Workflow
+    path: str | Path, variables: Mapping[str, str], python: str, workflow: Workflow
 ) -> Workflow:
-    examined = _examine(path, variables, workflow)
+    examined = _examine(path, variables, workflow, python=python)
     if examined.workflow is None:
         raise TemplateError(examined.problems)
     return examined.workflow
@@ -68,7 +72,11 @@ def _open_other(place: str) -> OtherWorkflow:
 
 
 def _examine(
-    path: str | Path, variables: Mapping[str, str], onto: Workflow | None = None
+    path: str | Path,
+    variables: Mapping[str, str],
+    onto: Workflow | None = None,
+    *,
+    python: str = sys.executable,
 ) -> Examined:
     options = Options(
         environments=own_environments(),
@@ -77,6 +85,7 @@ def _examine(
         open_workflow=_open_other,
         onto=onto,
         scheduler=load_config().scheduler,
+        python=python,
     )
     place = path if isinstance(path, str) and is_url(path) else Path(path)
     examined = examine(place, variables=variables, options=options)

@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpcflow.app.context import OpenWorkflow, node_program, open_workflow, translate
 from hpcflow.errors import BusyWorkflowError, StorageError, SubmissionError
@@ -31,6 +31,7 @@ SHORTEST_POLL_S = 0.05
 LONGEST_POLL_S = 2.0
 LOOPS_END_S = 5.0  # for jobs that begin at the moment when they are to be cancelled
 LONGEST_CLUSTER_POLL_S = 15.0
+SHORTEST_WAVE_S = 1.0  # between looks whether a queue has room again
 _NEEDS_FOLDER = ("submitted", "cancelled")
 
 
@@ -53,6 +54,7 @@ class Workflow:
         variables: Mapping[str, str] | None = None,
         name: str | None = None,
         store: str = "zarr",
+        on: str | None = None,
     ) -> Workflow:
         """Make a workflow of a template file.
 
@@ -64,12 +66,24 @@ class Workflow:
             store: "zarr" or "file", for records in the folder itself, or where they go
                 instead, such as `s3://BUCKET/PREFIX`; one that ends in a slash gets the
                 folder's name added.
+            on: the host, or configured site, where its jobs are to run, over SSH.
 
         Raises:
             InvalidTemplateError: with all of the template's problems.
             ExistsError: the path is taken.
+            RemoteError: the host can't be reached, or lacks what jobs need.
         """
         from dataclasses import replace
+
+        if on is not None:
+            from hpcflow.app.remote import make_on
+
+            with _translated():
+                return cls.open(
+                    make_on(
+                        on, template, variables or {}, path=path, name=name, store=store
+                    )
+                )
 
         from hpcflow.app.templates import read_template
         from hpcflow.submit.make import make_workflow
@@ -112,6 +126,31 @@ class Workflow:
         name: str = self._opened.store.base().info["name"]
         return name
 
+    @property
+    def host(self) -> str | None:
+        """The host, or site, that its jobs run on, as it was given; None: this one."""
+        remote = self._opened.remote
+        return None if remote is None else remote.link.site
+
+    def check_host(self, on: str | None) -> None:
+        """Refuse a host that its jobs don't run on; None is never refused.
+
+        Raises:
+            StorageError: they run elsewhere.
+        """
+        if on is None or on == self.host:
+            return
+        remote = self._opened.remote
+        if remote is None:
+            raise StorageError(
+                f"{self.place} was made for jobs on this host: for others make it with "
+                f"`hpcflow --on {on} make`, or `go`"
+            )
+        if on != remote.link.host:
+            raise StorageError(
+                f"{self.place} has its jobs on {remote.link.site}, not on {on}"
+            )
+
     def add(
         self, template: str | Path, *, variables: Mapping[str, str] | None = None
     ) -> GrowthReport:
@@ -133,24 +172,34 @@ class Workflow:
 
         self._writable("added to")
         with _translated():
-            return grow_workflow(self._opened.store, adder(template, variables or {}))
+            read = adder(template, variables or {}, node_program(self._opened).python)
+            return grow_workflow(self._opened.store, read)
 
-    def submit(self, *, scheduler: str | None = None) -> SubmitReport:
-        """Submit what is not submitted yet; return at once.
+    def submit(
+        self, *, scheduler: str | None = None, max_queued: int | None = None
+    ) -> SubmitReport:
+        """Submit what is not submitted yet, as far as its queue takes it; return at once.
+
+        What finds no room in a queue is handed over by `wait`, or by the next `submit`.
 
         Args:
             scheduler: for tasks whose resources name none; default: the
                 configuration's.
+            max_queued: how many items you may have in a cluster's queue, of whatever
+                jobs; default: what was said before, or else as many as it takes.
 
         Raises:
             SubmissionError: a scheduler refused a job, or does not answer.
         """
+        from hpcflow.app.index import remember
         from hpcflow.submit.submit import submit_workflow
 
         self._writable("submitted")
         with _translated():
             self._opened.hand_on_credentials()
-            return submit_workflow(self._opened.store, self._submit_context(scheduler))
+            context = self._submit_context(scheduler, max_queued)
+            remember(self.place)
+            return submit_workflow(self._opened.store, context)
 
     def plan(self, *, scheduler: str | None = None) -> dict[str, dict[str, bytes]]:
         """The job directories that `submit` would write: job -> file name -> content."""
@@ -159,18 +208,32 @@ class Workflow:
         with _translated():
             return dry_run(self._opened.store, self._submit_context(scheduler))
 
-    def _submit_context(self, scheduler: str | None) -> SubmitContext:
+    def _submit_context(
+        self, scheduler: str | None, max_queued: int | None = None
+    ) -> SubmitContext:
         from hpcflow.submit.context import SubmitContext
 
         config = self._opened.settings()
         return SubmitContext(
-            root=self._opened.root,
+            root=self._opened.home,
             load=self._opened.scheduler,
             default_scheduler=scheduler or config.scheduler,
             local_cores=config.local_cores,
-            node=node_program(),
+            node=node_program(self._opened),
+            defaults=config.defaults,
+            **self._elsewhere(),
+            max_queued=max_queued,
             loop_jobs=config.loop_jobs,
         )
+
+    def _elsewhere(self) -> dict[str, Any]:
+        """What submitting to another host needs beside."""
+        opened = self._opened
+        if opened.remote is None:
+            return {}
+        port = opened.remote.port_of(opened.store)
+        delivery = opened.remote.delivery(port, opened.store.base().info["id"])
+        return {"folder": opened.root, "deliver": delivery.send, "umask": None}
 
     def status(self, *, ask: bool = True) -> WorkflowStatus:
         """Its state now. With `ask` false, schedulers are not asked."""
@@ -178,7 +241,7 @@ class Workflow:
 
         opened = self._opened
         with _translated():
-            return read_status(opened.store, opened.root, opened.scheduler, ask=ask)
+            return read_status(opened.store, opened.home, opened.scheduler, ask=ask)
 
     def wait(
         self,
@@ -190,7 +253,8 @@ class Workflow:
 
         Loops whose iterations are jobs of their own are looked after meanwhile: what has
         turned out not to be needed is taken out of the queue, and where more iterations
-        are needed than were submitted at once, the next ones are.
+        are needed than were submitted at once, the next ones are. What found no room in a
+        queue is handed over as it empties.
 
         Args:
             timeout_s: give up after so long (the state returned is then active).
@@ -208,10 +272,13 @@ class Workflow:
                 each(status)
             with _translated():
                 again = loops is not None and loops.look_after(status)
-            if status.settled and not again:
+            waves = status.left > 0 and self._why_read_only() is None
+            if status.settled and not (again or waves):
                 break
             if deadline is not None and time.monotonic() >= deadline:
                 return status
+            if waves and self._submit_waiting():
+                pause = SHORTEST_WAVE_S
             # Never spend more than a fifth of the time on looking.
             local = all(job.scheduler == "local" for job in status.jobs)
             longest = LONGEST_POLL_S if local else LONGEST_CLUSTER_POLL_S
@@ -219,16 +286,32 @@ class Workflow:
             time.sleep(pause)
         if status.jobs and self._why_read_only() is None:
             with suppress(BusyWorkflowError):  # then another command folds it
-                self.fold()
+                self._fold(settled=status.num_failures > 0)
         return status
+
+    def _submit_waiting(self) -> bool:
+        """Hand over what waits for room in a queue; whether any of it was.
+
+        A scheduler's refusal is on record then, and so in the next state.
+        """
+        from hpcflow.submit.submit import submit_waiting
+
+        with suppress(BusyWorkflowError, SubmissionError), _translated():
+            self._opened.hand_on_credentials()
+            return submit_waiting(self._opened.store, self._submit_context(None))
+        return False
 
     def fold(self) -> FoldReport:
         """Merge finished segments into the base, and pack those of finished jobs."""
         self._writable("folded")
+        return self._fold()
+
+    def _fold(self, *, settled: bool = False) -> FoldReport:
         from hpcflow.submit.advance import fold_workflow
 
         with _translated():
-            return fold_workflow(self._opened.store, self._opened.scheduler)
+            store, load = self._opened.store, self._opened.scheduler
+            return fold_workflow(store, load, settled=settled)
 
     def cancel(self) -> dict[str, list[str]]:
         """Cancel its jobs; return their ids by scheduler."""
@@ -237,7 +320,8 @@ class Workflow:
         self._writable("cancelled")
         with _translated():
             self._end_loops()  # what is not needed does not count as cancelled
-            return cancel_workflow(self._opened.store, self._opened.scheduler)
+            opened = self._opened
+            return cancel_workflow(opened.store, opened.scheduler, root=opened.home)
 
     def _end_loops(self) -> None:
         """Take what loops do not need any more out of the queue."""
@@ -292,7 +376,7 @@ class Workflow:
         from hpcflow.app.runs import explain
 
         with _translated():
-            return explain(self._opened.store, self._opened.root, failure, tail_lines)
+            return explain(self._opened.store, self._opened.home, failure, tail_lines)
 
     def log(
         self, task: str, element: int, action: int = 0, iteration: int | None = None

@@ -28,9 +28,7 @@ def command(
 
     The action must be `abortable`. Its jobs see the wish within seconds.
     """
-    from hpcflow.app.workflow import Workflow
-
-    asked = Workflow.open(workflow).abort(task, elements, action)
+    asked = options.opened(workflow).abort(task, elements, action)
     if as_json:
         click.echo(json.dumps({"format": 1, "asked": asked}))
     else:

@@ -15,9 +15,7 @@ from hpcflow.cli.words import count
 @options.as_json
 def command(workflow: str, *, as_json: bool) -> None:
     """Cancel the jobs of WORKFLOW; what has ended keeps its values."""
-    from hpcflow.app.workflow import Workflow
-
-    asked = Workflow.open(workflow).cancel()
+    asked = options.opened(workflow).cancel()
     if as_json:
         click.echo(json.dumps({"format": 1, "cancelled": asked}))
         return

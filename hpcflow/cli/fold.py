@@ -15,9 +15,7 @@ from hpcflow.cli.words import count
 @options.as_json
 def command(workflow: str, *, as_json: bool) -> None:
     """Merge what WORKFLOW's jobs recorded into its columns, and pack finished jobs."""
-    from hpcflow.app.workflow import Workflow
-
-    report = Workflow.open(workflow).fold()
+    report = options.opened(workflow).fold()
     if as_json:
         document = {
             "format": 1,

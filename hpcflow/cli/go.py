@@ -12,7 +12,7 @@ from hpcflow.cli import options
 from hpcflow.cli.results import print_text
 from hpcflow.cli.submit import print_plan, submit
 from hpcflow.cli.words import typed_path
-from hpcflow.errors import SubmissionError
+from hpcflow.errors import RemoteError, SubmissionError
 
 
 @click.command("go")
@@ -22,6 +22,7 @@ from hpcflow.errors import SubmissionError
 @options.store
 @options.variables
 @options.scheduler
+@options.max_queued
 @options.dry_run
 @click.option("--wait", is_flag=True, help="Wait until it has ended.")
 @click.option(
@@ -41,6 +42,7 @@ def command(
     store: str,
     variables: dict[str, str],
     scheduler: str | None,
+    max_queued: int | None,
     tables: tuple[str, ...],
     timeout: float | None,
     *,
@@ -58,19 +60,34 @@ def command(
         scratch = tempfile.mkdtemp(prefix="hpcflow-dry-run-")
         try:
             workflow = Workflow.make(
-                template, path=Path(scratch) / "workflow", variables=variables, name=name
+                template,
+                path=Path(scratch) / "workflow",
+                variables=variables,
+                name=name,
+                on=options.on_host(),
             )
             return print_plan(workflow, scheduler, as_json=as_json)
         finally:
             shutil.rmtree(scratch)
     workflow = Workflow.make(
-        template, path=path, variables=variables, name=name, store=store
+        template,
+        path=path,
+        variables=variables,
+        name=name,
+        store=store,
+        on=options.on_host(),
     )
     try:
         code = submit(
-            workflow, scheduler, wait=wait, timeout=timeout, as_json=as_json, quiet=quiet
+            workflow,
+            scheduler,
+            max_queued,
+            wait=wait,
+            timeout=timeout,
+            as_json=as_json,
+            quiet=quiet,
         )
-    except SubmissionError as error:
+    except (SubmissionError, RemoteError) as error:
         where = typed_path(workflow.place)
         error.add_note(f"The workflow is made; to try again: hpcflow submit {where}")
         raise

@@ -30,9 +30,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Print what the run of TASK's ELEMENT wrote to stdout and stderr."""
-    from hpcflow.app.workflow import Workflow
-
-    log = Workflow.open(workflow).log(task, element, action, iteration)
+    log = options.opened(workflow).log(task, element, action, iteration)
     if as_json:
         document = {
             "format": 1,

@@ -27,6 +27,7 @@ COMMANDS = {
     "go": ("go", "Make a workflow and submit it."),
     "show": ("show", "Show where a workflow is, and what failed."),
     "wait": ("wait", "Wait until a workflow has ended."),
+    "queue": ("queue", "List your workflows that have not ended, and their jobs."),
     "results": ("results", "Print a task's inputs and outputs as a table."),
     "logs": ("logs", "Print what a run wrote."),
     "cancel": ("cancel", "Cancel a workflow's jobs."),
@@ -38,9 +39,17 @@ COMMANDS = {
     "environments": ("environments", "List and show the environments that there are."),
     "parameters": ("parameters", "List and show the parameters of installed packages."),
     "env": ("env", "Define environments of your own, and try them."),
+    "site": ("site", "Add, list and try the hosts that workflows can run on."),
+    "config": ("config", "Show and change the settings of this machine."),
     "store": ("store", "Check, repair, copy, delete or lay out anew where records lie."),
     "callback": ("callback", "Record values and states from within a run."),
 }
+
+
+# Those that have to do with where jobs run.
+WITH_ON = (
+    "make", "submit", "go", "show", "wait", "results", "logs", "cancel", "abort", "fold",
+)  # fmt: skip
 
 
 @click.command(
@@ -53,8 +62,20 @@ COMMANDS = {
     "of hpcflow.",
 )
 @click.version_option(__version__, prog_name="hpcflow")
-def group() -> None:
+@click.option(
+    "--on",
+    metavar="HOST",
+    help="Jobs run on this host, over SSH: a site of `hpcflow site list`, a name of your "
+    "SSH configuration, or [USER@]HOST[:PORT].",
+)
+@click.pass_context
+def group(context: click.Context, on: str | None) -> None:
     """Parameter studies and simulation workflows on HPC clusters."""
+    if on is not None and context.invoked_subcommand not in WITH_ON:
+        names = ", ".join(WITH_ON)
+        raise click.UsageError(
+            f"--on does not go with {context.invoked_subcommand}; it goes with {names}"
+        )
 
 
 # What the machine, and not hpcflow, is to blame for.

@@ -34,7 +34,12 @@ def command(
     from hpcflow.app.workflow import Workflow
 
     workflow = Workflow.make(
-        template, path=path, variables=variables, name=name, store=store
+        template,
+        path=path,
+        variables=variables,
+        name=name,
+        store=store,
+        on=options.on_host(),
     )
     if as_json:
         click.echo(json.dumps({"format": 1, "path": workflow.place}))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from hpcflow.app.workflow import Workflow
 
 
 class Place(click.ParamType[str]):
@@ -20,6 +24,26 @@ workflow = click.argument(
     default=".",
 )
 place = click.argument("store", type=Place(), metavar="STORE")
+
+
+def on_host() -> str | None:
+    """What `--on` says, which stands before the command."""
+    host: str | None = click.get_current_context().find_root().params.get("on")
+    return host
+
+
+def opened(place: str) -> Workflow:
+    """The workflow that a command is about, whose jobs are where `--on` says.
+
+    Raises:
+        NotAWorkflowError: there is none.
+        StorageError: its jobs are elsewhere.
+    """
+    from hpcflow.app.workflow import Workflow
+
+    workflow = Workflow.open(place)
+    workflow.check_host(on_host())
+    return workflow
 
 
 class TemplatePlace(click.ParamType[str]):
@@ -46,7 +70,7 @@ store = click.option(
 name = click.option("--name", help="The workflow's name, instead of the template's.")
 
 
-def _known_scheduler(
+def known_scheduler(
     _context: click.Context, _parameter: click.Parameter, name: str | None
 ) -> str | None:
     """Refused here, before anything is made."""
@@ -61,13 +85,20 @@ def _known_scheduler(
 scheduler = click.option(
     "--scheduler",
     metavar="NAME",
-    callback=_known_scheduler,
+    callback=known_scheduler,
     help="For tasks whose resources name none  [default: the configuration's].",
 )
 dry_run = click.option(
     "--dry-run",
     is_flag=True,
     help="Print the jobs that would be submitted; submit nothing.",
+)
+max_queued = click.option(
+    "--max-queued",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Have at most N items of yours in a cluster's queue; the others follow as it "
+    "empties, while --wait or `hpcflow wait` runs.",
 )
 timeout = click.option(
     "--timeout",

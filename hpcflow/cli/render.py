@@ -41,6 +41,18 @@ _PHASES = {
 }
 _ITEM_WORDS = {"closed": "ended", "absent": "unknown to the scheduler"}
 
+# What to do about it, by the cause of an item's end.
+_MENDS = {
+    "time_limit": "give its runs a longer `time_limit`, or its items fewer of them "
+    "(`elements_per_job`), and make the workflow again",
+    "out_of_memory": "ask for more `memory` (of a run; an item gets it times its "
+    "`concurrency`), and make the workflow again",
+    "node_failure": "nothing is wrong with it; make the workflow again, or tell your "
+    "site if it happens often",
+    "preempted": "other jobs took its place; those of another `qos` may keep theirs",
+    "cancelled": "somebody cancelled its job; make the workflow again if it was not meant",
+}
+
 
 def value_text(value: Any, width: int) -> str:
     """A value on one line, cut to a width."""
@@ -67,43 +79,48 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def status_lines(status: WorkflowStatus, *, bar: int = 20) -> list[str]:
-    """The head, a line for each task, and jobs while there are active ones."""
-    phase = _PHASES[status.phase]
+def phase_words(status: WorkflowStatus) -> str:
+    """Where the whole is, in words."""
     if status.phase is Phase.DONE and any(
         RunState.SKIPPED in task.counts for task in status.tasks
     ):
-        phase = "done: every run succeeded or was skipped"
-    lines = [f"{status.name}: {phase}   ({nearest_path(status.path)})"]
+        return "done: every run succeeded or was skipped"
+    return _PHASES[status.phase]
+
+
+def status_lines(status: WorkflowStatus, *, bar: int = 20) -> list[str]:
+    """The head, a line for each task, and jobs while there are active ones."""
+    lines = [f"{status.name}: {phase_words(status)}   ({nearest_path(status.path)})"]
     width = max((len(task.name) for task in status.tasks), default=0)
     lines += [
         f"  {task.name:<{width}}  {_bar(task, bar)}  {_counts(task)}"
         for task in status.tasks
     ]
     if status.phase is Phase.ACTIVE:
-        lines += _job_lines([job for job in status.jobs if not _has_ended(job)])
+        lines += _job_lines([job for job in status.jobs if job.is_active])
     lines += [f"  {_job_note(job)}" for job in status.jobs if job.note]
     lines += [f"  warning: {warning}" for warning in status.warnings]
     lines += [f"  note: {note}" for note in status.notes]
-    if status.phase in (Phase.MADE, Phase.STOPPED):
+    if status.left:
+        lines.append(
+            f"  {count(status.left, 'job item')} wait for room in the queue: "
+            f"`hpcflow wait {typed_path(status.path)}` submits them as it empties"
+        )
+    elif status.phase in (Phase.MADE, Phase.STOPPED):
         verb = "goes on" if status.phase is Phase.STOPPED else "hands its jobs over"
         lines += [f"  `hpcflow submit {typed_path(status.path)}` {verb}"]
     return lines
 
 
-def _has_ended(job: JobStatus) -> bool:
-    over = job.items.get("closed", 0) + job.items.get("ended", 0)
-    return over == job.num_items
-
-
 def _job_lines(jobs: list[JobStatus]) -> list[str]:
-    lines = [f"  {_job_line(job)}" for job in jobs[:SHOWN_JOBS]]
+    lines = [f"  {job_line(job)}" for job in jobs[:SHOWN_JOBS]]
     if len(jobs) > SHOWN_JOBS:
         lines.append(f"  and {count(len(jobs) - SHOWN_JOBS, 'more job')}")
     return lines
 
 
-def _job_line(job: JobStatus) -> str:
+def job_line(job: JobStatus) -> str:
+    """A job, and where its items are."""
     items: Counter[str] = Counter()
     for phase, number in job.items.items():
         items[_ITEM_WORDS.get(phase, phase)] += number
@@ -184,10 +201,10 @@ def _groups(status: WorkflowStatus, failures: Iterable[Failure]) -> list[str]:
         # Cancelling is of the whole workflow: no use in telling items apart.
         item = (f.submission, f.job, f.item) if f.state is RunState.LOST else None
         why = "" if f.state is RunState.CANCELLED else f.why
-        key = (f.task, f.action, f.state, why, item)
+        key = (f.task, f.action, f.state, why, item, f.cause)
         places.setdefault(key, []).append(f.element)
     lines = []
-    for (task, action, state, why, item), found in places.items():
+    for (task, action, state, why, item, cause), found in places.items():
         elements = sorted(set(found))
         noun = "element" if len(elements) == 1 else "elements"
         lines += [
@@ -196,6 +213,8 @@ def _groups(status: WorkflowStatus, failures: Iterable[Failure]) -> list[str]:
         ]
         if why:
             lines.append(f"    why:     {_printable(why)}")
+        if cause in _MENDS and item is not None:
+            lines.append(f"    mend:    {_MENDS[cause]}")
         if item is not None:
             submission, job, number = item
             path = f"{status.path}/logs/{submission}/{job}/{number}.out"
@@ -238,6 +257,8 @@ def _one_failure(
         lines.append(f"    inputs:  {', '.join(inputs)}")
     if why:
         lines += _indented("why:    ", _printable(why))
+    if failure.cause in _MENDS:
+        lines.append(f"    mend:    {_MENDS[failure.cause]}")
     lines += _indented("command:", details.command)
     if failure.log is not None:
         lines.append(f"    log:     {nearest_path(failure.log.path)}")

@@ -42,9 +42,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Print the inputs and outputs of a task of WORKFLOW, a row per element."""
-    from hpcflow.app.workflow import Workflow
-
-    table = Workflow.open(workflow).results(task, iterations=iterations).select(columns)
+    table = options.opened(workflow).results(task, iterations=iterations).select(columns)
     if as_json:
         _print_json(table)
     elif as_csv:

@@ -14,9 +14,7 @@ from hpcflow.cli.finish import follow, print_status
 @options.as_json
 def command(workflow: str, *, watch: bool, as_json: bool) -> int:
     """Show where WORKFLOW (default: this directory) is: runs by state, and what failed."""
-    from hpcflow.app.workflow import Workflow
-
-    opened = Workflow.open(workflow)
+    opened = options.opened(workflow)
     if watch:
         return follow(opened, timeout=None, as_json=as_json, quiet=False)
     print_status(opened, opened.status(), as_json=as_json)

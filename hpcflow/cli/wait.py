@@ -15,6 +15,4 @@ from hpcflow.cli.finish import follow
 @options.quiet
 def command(workflow: str, timeout: float | None, *, as_json: bool, quiet: bool) -> int:
     """Wait until WORKFLOW has ended; exit code 1 if not every run succeeded."""
-    from hpcflow.app.workflow import Workflow
-
-    return follow(Workflow.open(workflow), timeout=timeout, as_json=as_json, quiet=quiet)
+    return follow(options.opened(workflow), timeout=timeout, as_json=as_json, quiet=quiet)

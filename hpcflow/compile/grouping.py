@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpcflow.compile.arrays import pack, split_arrays, turns_of
 from hpcflow.compile.guards import (
     execution_order,
     find_deciders,
@@ -20,9 +21,9 @@ from hpcflow.compile.guards import (
     made_of,
     turn_before,
 )
-from hpcflow.compile.job_dependencies import EARLIER, Job, Packed, dependencies_of
+from hpcflow.compile.job_dependencies import EARLIER, Job, Packed, copied, dependencies_of
 from hpcflow.compile.loops import planned_loops
-from hpcflow.compile.packing import count_items, count_slots, interleave
+from hpcflow.compile.packing import count_slots
 from hpcflow.compile.places import Places
 from hpcflow.compile.plan import (
     MOST_LOOP_JOBS,
@@ -103,10 +104,10 @@ def plan_jobs(
     """
     grouping = _Grouping(workflow, earlier, options.most_loop_jobs, resume, goes_on)
     left = grouping.group(first_task, stop_task)
-    jobs, places = grouping.jobs, grouping.places
+    jobs, places = split_arrays(workflow, grouping.jobs, grouping.places, options)
     num_earlier = len(earlier)
     packed = [_pack_of(one) for one in earlier]
-    packed += [_pack(job, options) for job in jobs[num_earlier:]]
+    packed += [pack(workflow, job, options) for job in jobs[num_earlier:]]
     digits = "".join(c for c in workflow_id.lower() if c in "0123456789abcdef")
     plans = []
     for index, job in enumerate(jobs[num_earlier:]):
@@ -134,21 +135,13 @@ def plan_jobs(
                 silence_s=options.silence_s,
                 log_level=options.log_level,
                 loops=planned_loops(workflow, job.steps) if job.iteration is None else (),
-                turns=_turns(workflow, job),
+                turns=turns_of(workflow, job),
                 iteration=job.iteration,
                 guards=job.guards,
                 earlier=tuple(earlier[d.job] for d in dependencies if d.job < num_earlier),
             )
         )
     return tuple(plans), left
-
-
-def _turns(workflow: Workflow, job: Job) -> tuple[int, ...]:
-    """How many times each step of a job with looped tasks is executed, at most."""
-    counts = tuple(workflow.tasks[step.task].max_iterations for step in job.steps)
-    if max(counts) == 1:
-        return ()
-    return counts if job.iteration is None else (1,) * len(counts)
 
 
 def check_loops(workflow: Workflow) -> None:
@@ -159,12 +152,6 @@ def check_loops(workflow: Workflow) -> None:
     """
     if workflow.loops:
         _Grouping(workflow).group(whole=True)
-
-
-def _pack(job: Job, options: CompileOptions) -> Packed:
-    scheduler = job.resources.scheduler or options.default_scheduler
-    num_items = count_items(job.num_rows, job.resources, scheduler, options)
-    return scheduler, num_items, interleave(job.num_rows, num_items)
 
 
 def _pack_of(job: EarlierJob) -> Packed:
@@ -226,7 +213,7 @@ class _Grouping:
     def _put_whole(self, tasks: range) -> bool:
         """Put tasks into jobs that execute all iterations; False where that can't be."""
         workflow, jobs, places = self._workflow, self.jobs, self.places
-        before = [_copied(job) for job in jobs]
+        before = [copied(job) for job in jobs]
         for task in tasks:
             for unit in _units(workflow.tasks[task]):
                 _add(workflow, jobs, places, unit)
@@ -279,12 +266,6 @@ def _place_earlier(
             place = places.make(workflow.tasks[task], action, job.iteration)
             place.job[job.rows[task]] = index
             place.row[job.rows[task]] = np.arange(job.num_rows)
-
-
-def _copied(job: Job) -> Job:
-    return replace(
-        job, steps=list(job.steps), rows=dict(job.rows), upstream=set(job.upstream)
-    )
 
 
 # -- loops

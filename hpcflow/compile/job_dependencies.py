@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +43,13 @@ class Job:
     def num_rows(self) -> int:
         """Rows of the job: elements of each of its tasks."""
         return len(self.rows[self.steps[0].task])
+
+
+def copied(job: Job) -> Job:
+    """A job of its own to go on with: steps, rows and needs may be changed."""
+    return replace(
+        job, steps=list(job.steps), rows=dict(job.rows), upstream=set(job.upstream)
+    )
 
 
 def dependencies_of(

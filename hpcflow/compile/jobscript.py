@@ -41,7 +41,7 @@ class JobScriptSettings:
 
     directives, item_index_shell, id_variables: the scheduler adapter's. python,
     node_main, workflow_path: absolute paths. umask: for all that the job writes; None
-    leaves what the scheduler gives, which in PBS is 0o077.
+    leaves what the scheduler gives, which in PBS is 0o077. setup: shell lines of the site.
     """
 
     directives: tuple[str, ...]
@@ -51,6 +51,7 @@ class JobScriptSettings:
     node_main: str
     workflow_path: str
     umask: int | None = None
+    setup: str = ""
 
 
 def render_job(
@@ -202,6 +203,7 @@ def _job_text(workflow: Workflow, plan: JobPlan, settings: JobScriptSettings) ->
         steps=steps,
         directives=settings.directives,
         item_index=settings.item_index_shell,
+        setup=settings.setup.strip("\n"),
         umask="" if settings.umask is None else f"{settings.umask:04o}",
     )
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpcflow.compile.plan import LOCAL
+from hpcflow.compile.plan import LOCAL, SCHEDULE_MARGIN_S
+from hpcflow.model.resources import AUTO_PACKED
 
 if TYPE_CHECKING:
     from hpcflow.compile.plan import CompileOptions
@@ -16,10 +17,15 @@ if TYPE_CHECKING:
 # More items than this are never made unasked: a job that reads all of a task's
 # outputs opens one segment per item.
 UNASKED_ITEMS = 2000
+AUTO_ITEM_S = 3600  # how long an item may take where the template leaves its size to us
 
 
 def count_items(
-    num_rows: int, resources: Resources, scheduler: str, options: CompileOptions
+    num_rows: int,
+    resources: Resources,
+    scheduler: str,
+    options: CompileOptions,
+    runs_per_row: int = 1,
 ) -> int:
     """How many items a job's rows are packed into, at least one.
 
@@ -27,19 +33,66 @@ def count_items(
     many rows an item has. Else the local scheduler gets as many items as it can
     start at once, and a cluster one item per row (per `concurrency` rows, where
     that is set). An array never gets more items than its scheduler takes: beyond
-    that rows are packed.
+    that rows are packed; or `rows_per_array` makes several arrays.
+    runs_per_row: how many runs follow one another in a row.
     """
     slots = resources.concurrency or 1
     limit = options.array_limit(scheduler)
+    asked = rows_per_item(resources, scheduler, options, runs_per_row)
     if resources.use_job_array is False:
         items = 1
-    elif resources.elements_per_job:
-        items = _ceil(num_rows, resources.elements_per_job)
+    elif asked:
+        items = _ceil(num_rows, asked)
     elif scheduler == LOCAL:
         items = max(1, options.local_cores // (resources.num_cores * slots))
     else:
         items = min(_ceil(num_rows, slots), UNASKED_ITEMS)
     return max(1, min(num_rows, items, limit))
+
+
+def rows_per_item(
+    resources: Resources, scheduler: str, options: CompileOptions, runs_per_row: int = 1
+) -> int | None:
+    """How many rows the template wants in an item; None where it leaves that open.
+
+    With `elements_per_job: auto` as many as end within an hour, or within what the
+    partition allows where that is less, if each run takes all of its `time_limit`.
+    """
+    if resources.elements_per_job != AUTO_PACKED:
+        return resources.elements_per_job
+    limit, slots = resources.time_limit_s, resources.concurrency or 1
+    if limit is None:
+        return None
+    longest = options.max_walltime_s(scheduler, resources.partition)
+    seconds = AUTO_ITEM_S if longest is None else min(AUTO_ITEM_S, longest)
+    # An item of several runs asks for SCHEDULE_MARGIN_S more.
+    turns = (seconds - SCHEDULE_MARGIN_S) // (limit * runs_per_row)
+    return max(1, turns) * slots
+
+
+def rows_per_array(
+    num_rows: int,
+    resources: Resources,
+    scheduler: str,
+    options: CompileOptions,
+    runs_per_row: int = 1,
+) -> int:
+    """How many rows one array has, where what was asked for needs several; else all.
+
+    Where a template bounds how many items run at a time (`max_array_items`) it stays one
+    array, as arrays know nothing of each other.
+    """
+    asked = rows_per_item(resources, scheduler, options, runs_per_row)
+    limit = options.array_limit(scheduler)
+    if (
+        not asked
+        or scheduler == LOCAL
+        or resources.use_job_array is False
+        or resources.max_array_items is not None
+    ):
+        return num_rows
+    items = _ceil(num_rows, asked)
+    return num_rows if items <= limit else asked * _ceil(items, _ceil(items, limit))
 
 
 def count_slots(num_rows: int, num_items: int, resources: Resources) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -62,6 +62,16 @@ class Places:
     def whole(self, task: int, action: int) -> Place:
         """The place of an action whose iterations are all in one job's rows."""
         return self._known[task, action][0]
+
+    def mapped(self, change: Callable[[Place], Place]) -> Places:
+        """The same runs, each place changed."""
+        made = Places()
+        made._apart = set(self._apart)
+        made._known = {
+            key: {turn: change(place) for turn, place in found.items()}
+            for key, found in self._known.items()
+        }
+        return made
 
     def forget(self, tasks: Iterable[int]) -> None:
         """Take the places of some tasks away."""

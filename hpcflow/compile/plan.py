@@ -89,8 +89,9 @@ class CompileOptions:
     the local scheduler share. max_array_items: the most items an array may have,
     by scheduler, as a map or a function; `DEFAULT_ARRAY_ITEMS` where it says
     nothing. most_loop_jobs: after so many jobs of loops whose iterations are jobs of
-    their own, the others are left for later. silence_s: how long an item is silent
-    before others may take it over.
+    their own, the others are left for later. max_walltime_s: how long a job may take (s),
+    by scheduler and partition (None: the default one); None: not known. silence_s: how
+    long an item is silent before others may take it over.
     """
 
     default_scheduler: str
@@ -98,6 +99,7 @@ class CompileOptions:
     max_array_items: Mapping[str, int] | Callable[[str], int | None] = field(
         default_factory=dict
     )
+    max_walltime_s: Callable[[str, str | None], int | None] = lambda *_: None
     silence_s: float = 70.0
     log_level: str = "info"
     most_loop_jobs: int = MOST_LOOP_JOBS

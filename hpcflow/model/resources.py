@@ -8,6 +8,8 @@ from dataclasses import dataclass
 # the run's environment that holds it.
 RUN_RESOURCES = {"random_seed": "HPCFLOW_RUN_SEED", "repeat_index": "HPCFLOW_REPEAT_IDX"}
 
+AUTO_PACKED = 0  # `elements_per_job: auto`: as many as the time limit lets be
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -41,7 +43,7 @@ class Resources:
     commands: tuple[tuple[str, tuple[str, ...]], ...] = ()
     use_job_array: bool | None = None
     max_array_items: int | None = None
-    elements_per_job: int | None = None
+    elements_per_job: int | None = None  # or AUTO_PACKED
     concurrency: int | None = None
     resources_id: str | None = None
     # the key of the environment, where it is another than the action's alone

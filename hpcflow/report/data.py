@@ -58,6 +58,12 @@ class JobStatus:
     items: dict[str, int]
     note: str = ""
 
+    @property
+    def is_active(self) -> bool:
+        """Whether some of its items have not ended, as far as is known."""
+        over = self.items.get("closed", 0) + self.items.get("ended", 0)
+        return over < self.num_items
+
 
 @dataclass(frozen=True, slots=True)
 class LogSlice:
@@ -85,13 +91,16 @@ class Failure:
     attempt: int
     log: LogSlice | None
     iteration: int = 0  # of its element; see `hpcflow.model.loops`
+    cause: str = ""  # why its item was ended from outside: a value of `EndCause`
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WorkflowStatus:
     """The whole. `failures` holds the first ones; `num_failures` counts all.
 
-    notes: what the user should know of how it goes on.
+    left: job items that are not submitted, and will be when a queue has room for them:
+    by who waits for the workflow, or by `submit`. notes: what the user should know of how
+    it goes on.
     """
 
     name: str
@@ -105,6 +114,7 @@ class WorkflowStatus:
     num_failures: int = 0
     warnings: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = ()
+    left: int = 0
 
     def total(self, *states: RunState) -> int:
         """Runs of all tasks that are in one of these states."""

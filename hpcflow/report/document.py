@@ -31,6 +31,7 @@ def status_document(status: WorkflowStatus) -> dict[str, Any]:
         "failures": [_failure(failure) for failure in status.failures],
         "warnings": list(status.warnings),
         **({"notes": list(status.notes)} if status.notes else {}),
+        **({"waiting_items": status.left} if status.left else {}),
     }
 
 
@@ -71,6 +72,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "state": _word(failure.state),
         "exit": failure.exit,
         "why": failure.why,
+        **({"cause": failure.cause} if failure.cause else {}),
         "submission": failure.submission,
         "job": failure.job,
         "item": failure.item,

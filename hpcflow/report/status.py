@@ -8,6 +8,7 @@ failures are to be listed.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,9 @@ from hpcflow.report.data import (
 )
 from hpcflow.report.failures import folded_failures, folded_states
 from hpcflow.report.item_runs import item_runs
+from hpcflow.submit.ends import KILLED, cause_of
 from hpcflow.submit.reconcile import (
+    CAUSES,
     JobView,
     item_is_gone,
     look,
@@ -91,12 +94,13 @@ def read_status(
         phase=_phase(count, jobs, view.base.info),
         tasks=count.tasks(),
         jobs=tuple(_job_status(job) for job in jobs),
-        failures=tuple(sorted(failures, key=lambda f: f.run)[:max_failures]),
+        failures=_explained(sorted(failures, key=lambda f: f.run)[:max_failures], jobs),
         num_failures=sum(c[state] for c in count.counts for state in _NOT_WELL),
         warnings=tuple(
             f"{name} does not answer, so the states of its jobs may be old: {why}"
             for name, why in troubles.items()
         ),
+        left=sum(job.num_items - job.num_submitted for job in jobs if job.waits_for_room),
         notes=_notes(jobs, view.base.info),
     )
 
@@ -154,7 +158,7 @@ class _Count:
         """Count what a job's submission means for runs without a record."""
         if job.id is None:
             return
-        for item in range(job.num_items):
+        for item in range(job.num_submitted):
             if self._is_folded(job, item):
                 self._drop(self._in_loops(job, item))
                 continue
@@ -217,7 +221,7 @@ class _Count:
             return RunState.SUBMITTED
         if not gone:
             return RunState.CANCELLED if job.cancelled else RunState.LOST
-        cause = job.statuses[item].cause
+        cause = cause_of(job, item)
         cancelled = job.cancelled or cause is EndCause.CANCELLED
         return RunState.CANCELLED if cancelled else RunState.LOST
 
@@ -342,7 +346,9 @@ def _phase(count: _Count, jobs: list[JobView], info: dict[str, Any]) -> Phase:
         return Phase.ACTIVE
     if _are_cancelled(jobs, info):
         return Phase.ENDED
-    if any(job.id is None for job in jobs) or submitted_tasks(info) < len(info["tasks"]):
+    if any(job.num_submitted < job.num_items for job in jobs) or submitted_tasks(
+        info
+    ) < len(info["tasks"]):
         return Phase.STOPPED
     # A skipped run without a failed one is no fault: a rule, or its own script, said so.
     # An aborted one has ended as its user wanted.
@@ -371,12 +377,38 @@ def _notes(jobs: list[JobView], info: dict[str, Any]) -> tuple[str, ...]:
     return (note,)
 
 
+def _explained(failures: list[Failure], jobs: list[JobView]) -> tuple[Failure, ...]:
+    """With the scheduler's reason for the end of the item that each was in."""
+    by_key = {(job.submission, job.record["index"]): job for job in jobs}
+    found = []
+    for failure in failures:
+        job = by_key.get((failure.submission, failure.job))
+        cause = cause_of(job, failure.item) if job is not None else None
+        if cause is None or not _is_of_its_item(failure):
+            found.append(failure)
+            continue
+        words, why = CAUSES[cause], failure.why
+        if words not in why:
+            why = f"{words} ({why})" if why else words
+        found.append(replace(failure, cause=cause.value, why=why))
+    return tuple(found)
+
+
+def _is_of_its_item(failure: Failure) -> bool:
+    """Whether a run did not end by itself: it was stopped, killed or never started."""
+    return failure.state in (RunState.LOST, RunState.CANCELLED) or (
+        failure.state is RunState.FAILED and failure.exit == KILLED
+    )
+
+
 def _job_status(job: JobView) -> JobStatus:
     items: Counter[str] = Counter({"closed": len(job.closed)} if job.closed else {})
-    for item in range(job.num_items):
+    for item in range(job.num_submitted):
         if item not in job.closed:
             status = job.statuses.get(item)
             items[status.phase.value if status is not None else "unknown"] += 1
+    if job.num_submitted < job.num_items:
+        items["not submitted"] = job.num_items - job.num_submitted
     blocked = [s for s in job.statuses.values() if s.phase is JobPhase.BLOCKED]
     note = job.refused or (f"waits in vain: {blocked[0].reason}" if blocked else "")
     return JobStatus(

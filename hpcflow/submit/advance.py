@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcflow.errors import SubmissionError
 from hpcflow.persist.journal import read_journal
+from hpcflow.submit.ends import doubtful_jobs, note_ends
 from hpcflow.submit.reconcile import ask_schedulers, has_ended, job_views
 from jobstores.decisions import Item
 from schedulers.errors import SchedulerError
@@ -45,10 +46,13 @@ def go_on(store: WorkflowStore, context: SubmitContext) -> bool:
     if asked is None or store.port.read_only:
         return False
     journal = read_journal(store.port, len(submissions) - 1)
-    missing = any(job["index"] not in journal.ids for job in last["jobs"])
+    missing = any(
+        journal.handed_over(job["index"], job["items"]) < job["items"]
+        for job in last["jobs"]
+    )
     # What `submit` itself was kept from is the user's to repeat; what this was, is not.
     due = "left" in before and not journal.refused if missing else "left" in last
-    if not due or journal.cancelled:
+    if not due or journal.cancelled or journal.waits_for_room:
         return False
     from hpcflow.submit.submit import submit_workflow  # imports NumPy
 
@@ -97,16 +101,20 @@ def _cancel(jobs: list[JobView], load: Callable[[str, int], Scheduler]) -> None:
     """Take jobs out of the queue; one that stays there finds that it has nothing to do."""
     asked: dict[tuple[str, int], list[str]] = {}
     for job in jobs:
-        asked.setdefault((job.record["scheduler"], job.submission), []).append(str(job.id))
+        ids = asked.setdefault((job.record["scheduler"], job.submission), [])
+        ids += [part.id for part in job.parts]
     for (name, submission), ids in asked.items():
         with suppress(SchedulerError, SubmissionError):
             load(name, submission).cancel(ids)
 
 
 def fold_workflow(
-    store: WorkflowStore, load: Callable[[str, int], Scheduler]
+    store: WorkflowStore, load: Callable[[str, int], Scheduler], *, settled: bool = False
 ) -> FoldReport:
     """Merge finished segments into the base, pack those of finished jobs, sweep.
+
+    settled: nothing goes on any more, so that what schedulers say of items that left no
+        closing record is kept before they forget it.
 
     Raises:
         BusyError: another command holds the lease.
@@ -118,7 +126,13 @@ def fold_workflow(
         stopped = _stopped(view)
         affected = [j for j in jobs if (j.submission, j.record["index"]) in stopped]
         # A stopped item may have been requeued: only its scheduler knows.
+        doubtful = doubtful_jobs(jobs, view)
+        affected += [job for job in doubtful if job not in affected]
         ask_schedulers(affected, load, ended_too=True)
+        unclosed = [job for job in jobs if not job.ended and job not in affected]
+        if settled:
+            ask_schedulers(unclosed, load)
+        note_ends(store.port, [*affected, *unclosed])
         gone = [
             Item(job.submission, job.record["index"], item)
             for job in affected

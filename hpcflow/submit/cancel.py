@@ -25,8 +25,12 @@ def cancel_workflow(
     store: WorkflowStore,
     load: Callable[[str, int], Scheduler],
     clock: Clock | None = None,
+    *,
+    root: str | None = None,
 ) -> dict[str, list[str]]:
     """Ask every scheduler to end this workflow's jobs; give their ids, by scheduler.
+
+    root: the path by which its jobs know the workflow; None: that of its store.
 
     The wish is recorded first, so that what ends now is shown as cancelled. Jobs
     whose submission was never answered are looked up, and cancelled if they are there.
@@ -48,7 +52,12 @@ def cancel_workflow(
         for submission, record in enumerate(view.base.info["submissions"]):
             jobs = [j for j in record["jobs"] if (submission, j["index"]) not in ended]
             for name, ids in _cancel_submission(
-                store, submission, {**record, "jobs": jobs}, load, clock
+                store,
+                submission,
+                {**record, "jobs": jobs},
+                load,
+                clock,
+                root or _root(store),
             ).items():
                 asked.setdefault(name, []).extend(ids)
         _cancel_what_follows(store, view.base.info)
@@ -69,6 +78,7 @@ def _cancel_submission(
     record: dict[str, Any],
     load: Callable[[str, int], Scheduler],
     clock: Clock | None,
+    root: str,
 ) -> dict[str, list[str]]:
     """Cancel those of a submission's jobs that `record` lists and a scheduler has."""
     journal = read_journal(store.port, submission)
@@ -76,14 +86,15 @@ def _cancel_submission(
     jobs = [job for job in record["jobs"] if job["index"] in known]
     if not jobs:
         return {}
-    check_home(record, _root(store))
+    check_home(record, root)
     schedulers = {name: load(name, submission) for name in {j["scheduler"] for j in jobs}}
     asked: dict[str, list[str]] = {}
     with JournalWriter(store.port, submission) as writer:
         look_up_unanswered(store.port, submission, jobs, journal, schedulers, writer, clock)
         for job in jobs:
             if job["index"] in journal.ids:
-                asked.setdefault(job["scheduler"], []).append(journal.ids[job["index"]])
+                ids = [part.id for part in journal.parts[job["index"]]]
+                asked.setdefault(job["scheduler"], []).extend(ids)
         if not asked:
             return {}
         writer.add("cancel")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpcflow.compile.earlier import EarlierJob, EarlierStep, tasks_read
-from hpcflow.errors import StorageError, SubmissionError
+from hpcflow.errors import SchedulerAwayError, StorageError
 from hpcflow.node import manifest as manifests
 from hpcflow.submit.home import check_home
 from hpcflow.submit.reconcile import ABSENT_GRACE_S, ask_schedulers, job_views
@@ -106,7 +106,7 @@ def live_jobs(
     troubles = ask_schedulers(jobs, context.load)
     if troubles:
         why = "; ".join(f"{name} does not answer: {why}" for name, why in troubles.items())
-        raise SubmissionError(f"it can't be said which earlier jobs still run: {why}")
+        raise SchedulerAwayError(f"it can't be said which earlier jobs still run: {why}")
     return {(job.submission, job.record["index"]): job for job in jobs if _is_live(job)}
 
 
@@ -115,9 +115,11 @@ def _is_live(job: JobView) -> bool:
 
     One that it does not list yet counts as such: it was submitted just now.
     """
-    is_new = time.time() - job.submitted_at < ABSENT_GRACE_S
+    now = time.time()
     return job.id is not None and any(
-        is_new if status.phase is JobPhase.ABSENT else status.phase is not JobPhase.ENDED
+        now - job.submitted_when(item) < ABSENT_GRACE_S
+        if status.phase is JobPhase.ABSENT
+        else status.phase is not JobPhase.ENDED
         for item, status in job.statuses.items()
         if item not in job.closed
     )

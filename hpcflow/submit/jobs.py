@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcflow.compile.jobscript import JobScriptSettings, render_job
 from hpcflow.compile.plan import JobPlan, job_resources
+from hpcflow.persist.journal import part_name
 from schedulers.job import Job, JobResources
 
 if TYPE_CHECKING:
@@ -22,11 +23,14 @@ def job_prefix(submission: int, job: int) -> str:
     return f"submissions/{submission}/jobs/{job}"
 
 
-def scheduler_job(root: str, submission: int, record: Mapping[str, Any]) -> Job:
-    """A job of a submission's record, as `Scheduler.submit` takes it."""
+def scheduler_job(
+    root: str, submission: int, record: Mapping[str, Any], part: range | None = None
+) -> Job:
+    """A job of a submission's record, or a part of it, as `Scheduler.submit` takes it."""
     index = record["index"]
     return Job(
-        name=record["name"],
+        name=part_name(record["name"], part),
+        part=part,
         script=f"{root}/{job_prefix(submission, index)}/job.sh",
         output=f"{root}/logs/{submission}/{index}/{{item}}.out",
         num_items=record["items"],
@@ -43,8 +47,9 @@ def scheduler_job(root: str, submission: int, record: Mapping[str, Any]) -> Job:
     )
 
 
-def job_record(plan: JobPlan) -> dict[str, Any]:
-    """What the workflow's info keeps of a job."""
+def job_record(plan: JobPlan, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What the workflow's info keeps of a job. defaults: of resources that it lacks."""
+    cluster = {} if plan.scheduler == "local" else defaults
     return {
         "index": plan.index,
         "name": plan.name,
@@ -61,7 +66,7 @@ def job_record(plan: JobPlan) -> dict[str, Any]:
             if plan.earlier
             else {}
         ),
-        "resources": job_resources(plan),
+        "resources": {**cluster, **job_resources(plan)},
     }
 
 
@@ -115,6 +120,7 @@ def render_directory(
         id_variables=tuple(scheduler.id_variables),
         python=node.python,
         node_main=node.node_main,
+        setup=node.setup,
         workflow_path=root,
         umask=umask,
     )

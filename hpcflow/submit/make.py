@@ -40,6 +40,7 @@ def make_workflow(
     *,
     store: str = "zarr",
     environment: Mapping[str, str] = os.environ,
+    files: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write a new workflow; return the absolute path of its folder.
 
@@ -48,6 +49,7 @@ def make_workflow(
 
     store: "zarr" or "file", for a store in the folder itself, or the locator of a place
         elsewhere; one that ends in a slash gets the folder's name added.
+    files: further ones for the folder, by name.
     environment: the settings that opening a store elsewhere needs are taken from it.
 
     Raises:
@@ -72,6 +74,8 @@ def make_workflow(
         scratch.mkdir()
         port = _place(store, scratch, target.name, environment)
         _write(workflow, port, now)
+        for name, content in (files or {}).items():
+            (scratch / name).write_bytes(content)
         try:
             _publish(scratch, target)
         except (OSError, ExistsError):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hpcflow.persist.journal import JournalState, read_journal
+from hpcflow.persist.journal import JournalState, part_name, read_journal
+from hpcflow.submit.ends import doubtful_jobs
 from jobstores.decisions import Item
 from schedulers.errors import SchedulerError
 from schedulers.job import EndCause, ItemStatus, JobPhase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from hpcflow.persist.journal import Part
     from jobstores.decisions import Decision
     from jobstores.port import ObjectPort
     from jobstores.view import View
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 ABSENT_GRACE_S = 60.0  # accounting lags, and a new job may not be listed yet
 
-_CAUSES = {
+CAUSES = {
     EndCause.CANCELLED: "cancelled",
     EndCause.TIME_LIMIT: "the time limit was reached",
     EndCause.OUT_OF_MEMORY: "out of memory",
@@ -36,18 +38,37 @@ _CAUSES = {
 class JobView:
     """One job with what the store and the scheduler say of its items.
 
+    parts: what was handed over; one of all items, where the queue took the job whole.
     closed: items whose own record says that they ended. statuses: the scheduler's
     view of the others, empty where it was not asked or does not answer.
+    ends: why items ended, as their scheduler said it when it was last asked to keep.
+    waits_for_room: what is not handed over will be, when a queue has room for it.
     """
 
     submission: int
     record: dict[str, Any]
-    id: str | None
-    submitted_at: float
     refused: str
     cancelled: bool
     closed: set[int]
     statuses: Mapping[int, ItemStatus]
+    parts: Sequence[Part] = ()
+    waits_for_room: bool = False
+    ends: Mapping[int, EndCause] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str | None:
+        """The scheduler's id, of the first part; None where nothing was handed over."""
+        return self.parts[0].id if self.parts else None
+
+    @property
+    def num_submitted(self) -> int:
+        """How many of its items were handed over: the first ones."""
+        return self.parts[-1].items(self.num_items).stop if self.parts else 0
+
+    def submitted_when(self, item: int) -> float:
+        """When (Unix, s) an item was handed over."""
+        found = (p.at for p in self.parts if item in p.items(self.num_items))
+        return next(found, 0.0)
 
     @property
     def num_items(self) -> int:
@@ -88,12 +109,13 @@ def _job_view(
     return JobView(
         submission=submission,
         record=record,
-        id=journal.ids.get(index),
-        submitted_at=journal.submitted_at.get(index, 0.0),
         refused=journal.refused.get(index, ""),
         cancelled=journal.cancelled,
         closed=items,
         statuses={},
+        parts=journal.parts.get(index, ()),
+        waits_for_room=journal.waits_for_room,
+        ends={item: EndCause(cause) for item, cause in journal.ends.get(index, {}).items()},
     )
 
 
@@ -134,15 +156,19 @@ def ask_schedulers(
     for (name, _), group in asked.items():
         try:
             scheduler = load(name, group[0].submission)
-            states = scheduler.states(
-                {str(job.id): job.num_items for job in group},
-                names={str(job.id): job.record["name"] for job in group},
-            )
+            ids, names = questions(group, ended_too=ended_too)
+            cancelled = {part.id for job in group if job.cancelled for part in job.parts}
+            states = scheduler.states(ids, names=names, cancelled=cancelled & ids.keys())
         except SchedulerError as error:
             troubles[name] = str(error)
             continue
         for job in group:
-            job.statuses = states[str(job.id)]
+            job.statuses = {
+                item: status
+                for part in job.parts
+                if part.id in ids
+                for item, status in states[part.id].items()
+            }
     return troubles
 
 
@@ -157,7 +183,9 @@ def look(
     jobs = job_views(store.port, view)
     if load is None:
         return view, jobs, {}
-    troubles = ask_schedulers(jobs, load)
+    doubtful = doubtful_jobs(jobs, view)
+    troubles = ask_schedulers([job for job in jobs if job not in doubtful], load)
+    troubles |= ask_schedulers(doubtful, load, ended_too=True)
     if any(
         has_ended(job, item)
         for job in jobs
@@ -172,6 +200,25 @@ def look(
         for job in jobs:
             job.statuses = statuses.get((job.submission, job.record["index"]), {})
     return view, jobs, troubles
+
+
+def questions(
+    jobs: Iterable[JobView], *, ended_too: bool = False
+) -> tuple[dict[str, int | range], dict[str, str]]:
+    """The ids of jobs that a scheduler is asked for, with their items and their names.
+
+    Of jobs in parts, those parts of which an item has not ended.
+    """
+    ids: dict[str, int | range] = {}
+    names: dict[str, str] = {}
+    for job in jobs:
+        for part in job.parts:
+            items = part.items(job.num_items)
+            if ended_too or not job.closed.issuperset(items):
+                whole = part.stop is None
+                ids[part.id] = len(items) if whole else items
+                names[part.id] = part_name(job.record["name"], None if whole else items)
+    return ids, names
 
 
 def has_ended(job: JobView, item: int) -> bool:
@@ -189,8 +236,11 @@ def item_is_gone(job: JobView, item: int, decision: Decision | None) -> bool:
         return True
     if status.phase is not JobPhase.ABSENT:
         return False
-    last = decision.last_at / 1e6 if decision is not None else job.submitted_at
-    return time.time() - max(last, job.submitted_at) > ABSENT_GRACE_S
+    if item in job.ends:
+        return True
+    submitted = job.submitted_when(item)
+    last = decision.last_at / 1e6 if decision is not None else submitted
+    return time.time() - max(last, submitted) > ABSENT_GRACE_S
 
 
 def all_over(store: WorkflowStore, load: Callable[[str, int], Scheduler]) -> bool:
@@ -200,7 +250,7 @@ def all_over(store: WorkflowStore, load: Callable[[str, int], Scheduler]) -> boo
     """
     view = store.view()
     jobs = job_views(store.port, view)
-    if ask_schedulers(jobs, load) or any(job.id is None for job in jobs):
+    if any(job.num_submitted < job.num_items for job in jobs) or ask_schedulers(jobs, load):
         return False
     return all(
         item in job.closed
@@ -216,8 +266,8 @@ def why_gone(status: ItemStatus) -> str:
     """The scheduler's reason, in words."""
     if status.phase is JobPhase.ABSENT:
         return "the scheduler no longer knows the job, and it recorded no end"
-    if status.cause in _CAUSES:
-        return _CAUSES[status.cause]
+    if status.cause in CAUSES:
+        return CAUSES[status.cause]
     if status.exit_code is not None and status.exit_code > 128:
         return f"the job item was killed by signal {status.exit_code - 128}"
     return (

@@ -1,14 +1,10 @@
 """Submitting: compile once, write the job directories, hand the jobs over.
 
-Each call to a scheduler is framed by two durable lines of the submission's
-journal, so that a crash or a refusal between two jobs is taken up where it
-stopped: a job whose answer is unknown is looked up by its unique name before
-it is submitted, and a job that has an id is never submitted again.
+How they are handed over is in `hand_over`.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from hpcflow.compile.grouping import CompileOptions, plan_jobs
 from hpcflow.compile.plan import LoopsLeft
-from hpcflow.errors import StorageError, SubmissionError
-from hpcflow.persist.journal import JournalState, JournalWriter, journal_key, read_journal
+from hpcflow.errors import SchedulerAwayError, StorageError, SubmissionError
+from hpcflow.persist.journal import read_journal
 from hpcflow.persist.submissions import loops_left, submitted_tasks
 from hpcflow.persist.workflow_record import WorkflowReader
-from hpcflow.submit.earlier import earlier_jobs, live_jobs
-from hpcflow.submit.home import check_home, recorded_root
+from hpcflow.submit.earlier import earlier_jobs
+from hpcflow.submit.hand_over import hand_over_jobs
+from hpcflow.submit.home import recorded_root
 from hpcflow.submit.jobs import (
     job_record,
     render_directory,
@@ -30,10 +27,9 @@ from hpcflow.submit.jobs import (
     write_job_directories,
 )
 from hpcflow.submit.reconcile import all_over, job_views
-from hpcflow.submit.unanswered import look_up_unanswered
-from jobstores import segments
-from schedulers.errors import RefusedError, SchedulerError, UnknownOutcomeError
-from schedulers.job import Dependency, DependencyKind
+from schedulers.errors import SchedulerError
+from schedulers.job import Limits
+from schedulers.site_checks import listed_problems, max_walltime_s, site_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +38,6 @@ if TYPE_CHECKING:
     from hpcflow.model.workflow import Workflow
     from hpcflow.submit.context import SubmitContext
     from hpcflow.submit.loop_progress import LoopProgress
-    from hpcflow.submit.reconcile import JobView
     from jobstores.generations import Base
     from jobstores.lease import Lease
     from jobstores.workflow_store import WorkflowStore
@@ -55,7 +50,7 @@ class SubmitReport:
 
     Where it went on with an earlier submission first, that one's count too.
     waits: further iterations of loops are submitted when the jobs that there are have
-    ended.
+    ended. left: job items that wait for room in a queue.
     """
 
     submission: int
@@ -63,6 +58,7 @@ class SubmitReport:
     jobs: int
     runs: int
     waits: bool = False
+    left: int = 0
 
 
 def submit_workflow(
@@ -91,7 +87,7 @@ def submit_workflow(
         records: list[dict[str, Any]] = []
         # What was cut off comes first: new jobs may need to wait for it.
         for submission, record in enumerate(base.info["submissions"]):
-            submitted = _submit_jobs(store, lease, context, submission, record)
+            submitted = hand_over_jobs(store, lease, context, submission, record)
             if submitted:
                 done += submitted
                 records += record["jobs"]
@@ -105,12 +101,13 @@ def submit_workflow(
             submission = len(base.info["submissions"]) - 1
             record = base.info["submissions"][submission]
             records += record["jobs"]
-            done += _submit_jobs(store, lease, context, submission, record)
+            done += hand_over_jobs(store, lease, context, submission, record)
             waits = loops_left(base.info) is not None
     submission = len(base.info["submissions"]) - 1
     records = records or base.info["submissions"][submission]["jobs"]
     runs = sum(r["rows"] * sum(r.get("turns", (1,) * len(r["steps"]))) for r in records)
-    return SubmitReport(submission, tuple(done), len(records), runs, waits)
+    left = waiting_items(store, base)
+    return SubmitReport(submission, tuple(done), len(records), runs, waits, left)
 
 
 def _check_not_cancelled(store: WorkflowStore, info: Mapping[str, Any]) -> None:
@@ -124,6 +121,33 @@ def _check_not_cancelled(store: WorkflowStore, info: Mapping[str, Any]) -> None:
         )
 
 
+def waiting_items(store: WorkflowStore, base: Base) -> int:
+    """Job items that go on by themselves once a queue has room for them."""
+    left = 0
+    for submission, record in enumerate(base.info["submissions"]):
+        journal = read_journal(store.port, submission)
+        if journal.waits_for_room:
+            for job in record["jobs"]:
+                left += job["items"] - journal.handed_over(job["index"], job["items"])
+    return left
+
+
+def submit_waiting(store: WorkflowStore, context: SubmitContext) -> bool:
+    """Hand over what waits for room in a queue; whether any of it was.
+
+    Raises:
+        SubmissionError: a scheduler refused a job or does not answer.
+        BusyError: another command changes the workflow.
+    """
+    with store.lease() as lease:
+        base = store.base()
+        done: list[int] = []
+        for submission, record in enumerate(base.info["submissions"]):
+            if read_journal(store.port, submission).waits_for_room:
+                done += hand_over_jobs(store, lease, context, submission, record)
+    return bool(done)
+
+
 def _plan(
     store: WorkflowStore, lease: Lease, base: Base, context: SubmitContext, stop: int
 ) -> Base:
@@ -132,7 +156,8 @@ def _plan(
     limits = _site_limits(context, submission)
     workflow, compiled, left = _compile(store, base, context, submission, limits, stop)
     plans = _with_names(compiled, submission)
-    records = [job_record(plan) for plan in plans]
+    records = [job_record(plan, context.defaults) for plan in plans]
+    _check_site(context.root, submission, records, limits)
     store.port.delete_tree(f"submissions/{submission}")  # an earlier try that was cut off
     if plans:  # none, where loops have ended, and there is nothing behind them
         write_job_directories(
@@ -162,19 +187,49 @@ def _with_names(plans: tuple[JobPlan, ...], submission: int) -> tuple[JobPlan, .
     )
 
 
-def _site_limits(context: SubmitContext, submission: int) -> Callable[[str], int | None]:
-    """The most items of an array, by scheduler; each is asked once, when it is used."""
+def _site_limits(context: SubmitContext, submission: int) -> Callable[[str], Limits]:
+    """What a site allows, by scheduler; each is asked once, when it is used."""
 
     @cache
-    def limit(name: str) -> int | None:
+    def limits(name: str) -> Limits:
         if name == "local":
-            return None
+            return Limits()
         try:
-            return context.load(name, submission).limits().max_array_items
+            return context.load(name, submission).limits()
         except SchedulerError as error:
-            raise SubmissionError(f"nothing was submitted: {error}") from error
+            raise SchedulerAwayError(f"nothing was submitted: {error}") from error
 
-    return limit
+    return limits
+
+
+def _check_site(
+    root: str,
+    submission: int,
+    records: list[dict[str, Any]],
+    limits: Callable[[str], Limits],
+) -> None:
+    """Refuse, all at once, what a site would refuse or never start.
+
+    Raises:
+        SubmissionError: names every job and what is wrong.
+    """
+    found = [
+        (
+            f"job {record['index']}",
+            site_problems(
+                scheduler_job(root, submission, record).resources,
+                limits(record["scheduler"]),
+            ),
+        )
+        for record in records
+        if record["scheduler"] != "local"
+    ]
+    if any(problems for _, problems in found):
+        raise SubmissionError(
+            f"nothing was submitted, as the site would never run it:\n"
+            f"{listed_problems(found)}\n"
+            "Change the template's resources and make the workflow again."
+        )
 
 
 def _compile(
@@ -182,7 +237,7 @@ def _compile(
     base: Base,
     context: SubmitContext,
     submission: int,
-    limits: Callable[[str], int | None] = lambda _: None,
+    limits: Callable[[str], Limits] = lambda _: Limits(),
     stop: int | None = None,
 ) -> tuple[Workflow, tuple[JobPlan, ...], LoopsLeft | None]:
     workflow = WorkflowReader(store, base).workflow()
@@ -192,7 +247,8 @@ def _compile(
     options = CompileOptions(
         default_scheduler=context.default_scheduler,
         local_cores=context.local_cores,
-        max_array_items=limits,
+        max_array_items=lambda name: limits(name).max_array_items,
+        max_walltime_s=lambda name, partition: max_walltime_s(limits(name), partition),
         most_loop_jobs=context.loop_jobs,
     )
     plans, left_now = plan_jobs(
@@ -202,7 +258,9 @@ def _compile(
         options=options,
         first_task=first,
         stop_task=stop,
-        earlier=earlier_jobs(context.root, base.info, workflow, first, resume=resume),
+        earlier=earlier_jobs(
+            context.folder or context.root, base.info, workflow, first, resume=resume
+        ),
         resume=resume,
         goes_on=_progress(store).goes_on if resume is not None else _always,
     )
@@ -229,7 +287,7 @@ def dry_run(store: WorkflowStore, context: SubmitContext) -> dict[str, dict[str,
     base = store.base()
     submission = len(base.info["submissions"])
     workflow, plans, _ = _compile(store, base, context, submission)
-    records = [job_record(plan) for plan in plans]
+    records = [job_record(plan, context.defaults) for plan in plans]
     schedulers = _load_all(context, submission, records)
     return {
         plan.name: render_directory(
@@ -269,102 +327,3 @@ def _load_all(
 ) -> dict[str, Scheduler]:
     names = {record["scheduler"] for record in records}
     return {name: context.load(name, submission) for name in names}
-
-
-def _submit_jobs(
-    store: WorkflowStore,
-    lease: Lease,
-    context: SubmitContext,
-    submission: int,
-    submission_record: dict[str, Any],
-) -> list[int]:
-    journal = read_journal(store.port, submission)
-    missing = [r for r in submission_record["jobs"] if r["index"] not in journal.ids]
-    if not missing:
-        return []
-    check_home(submission_record, context.root)
-    schedulers = _load_all(context, submission, missing)
-    live = live_jobs(store, context, _awaited(missing))
-    done = []
-    with JournalWriter(store.port, submission) as writer:
-        look_up_unanswered(
-            store.port, submission, missing, journal, schedulers, writer, context.clock
-        )
-        for record in missing:
-            if record["index"] in journal.ids:
-                continue
-            _check_never_ran(store, submission, record["index"])
-            lease.check()
-            _prepare_log_directory(context.root, submission, record["index"])
-            after = [live[key] for key in _awaited([record]) if key in live]
-            _submit_one(context, submission, record, after, journal, schedulers, writer)
-            done.append(record["index"])
-    return done
-
-
-def _awaited(records: list[dict[str, Any]]) -> list[tuple[int, int]]:
-    """The jobs of earlier submissions that some jobs read, each with its submission."""
-    return [(s, job) for record in records for s, job in record.get("after", ())]
-
-
-def _check_never_ran(store: WorkflowStore, submission: int, job: int) -> None:
-    """A job that the journal does not know, and that has run, is not handed over again."""
-    if store.port.list(segments.job_prefix(submission, job)):
-        raise StorageError(
-            f"{store.port.locator}: {journal_key(submission)} does not know job {job}, but "
-            "the job has left records: the journal was damaged. Nothing was submitted; "
-            "put the journal back from a copy, or make the workflow anew."
-        )
-
-
-def _prepare_log_directory(root: str, submission: int, job: int) -> None:
-    """Without it SLURM fails the job with no output at all."""
-    os.makedirs(f"{root}/logs/{submission}/{job}", exist_ok=True)
-
-
-def _submit_one(
-    context: SubmitContext,
-    submission: int,
-    record: dict[str, Any],
-    after: list[JobView],
-    journal: JournalState,
-    schedulers: Mapping[str, Scheduler],
-    writer: JournalWriter,
-) -> None:
-    """Hand a job over. after: jobs of earlier submissions that it waits for."""
-    index, name = record["index"], record["scheduler"]
-    for job in after:
-        if job.record["scheduler"] != name:
-            raise SubmissionError(
-                f"job {index} ({record['name']}) of {name} needs values of job "
-                f"{job.record['index']} of submission {job.submission}, which has not "
-                f"ended on {job.record['scheduler']}: run `hpcflow submit` when it has."
-            )
-    dependencies = [
-        Dependency(
-            journal.ids[job],
-            DependencyKind.ELEMENTWISE if elementwise else DependencyKind.AFTER_END,
-        )
-        for job, elementwise in record["depends"]
-    ]
-    dependencies += [Dependency(job.id) for job in after if job.id is not None]
-    writer.add("intent", job=index, name=record["name"])
-    try:
-        job_id = schedulers[name].submit(
-            scheduler_job(context.root, submission, record), dependencies
-        )
-    except UnknownOutcomeError as error:
-        raise SubmissionError(
-            f"{name} gave no answer for job {index} ({record['name']}); it may be queued. "
-            f"Run `hpcflow submit` again: it looks the name up first. ({error})"
-        ) from error
-    except SchedulerError as error:
-        writer.add("refused", job=index, why=str(error)[:1000])
-        verb = "refused" if isinstance(error, RefusedError) else "could not take"
-        raise SubmissionError(
-            f"{name} {verb} job {index} ({record['name']}): {error}\n"
-            f"{len(journal.ids)} of its submission's jobs are submitted. "
-            "When this is mended, `hpcflow submit` goes on from here."
-        ) from error
-    writer.add("submitted", job=index, id=job_id)
-    journal.ids[index] = job_id

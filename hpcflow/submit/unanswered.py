@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from hpcflow.errors import SubmissionError
+from hpcflow.errors import SchedulerAwayError
+from hpcflow.persist.journal import Part, part_name
 from hpcflow.submit.context import Clock
 from jobstores import segments
 from schedulers.errors import SchedulerError
@@ -47,17 +49,23 @@ def look_up_unanswered(
     ages = {job: max(0.0, clock.now() - at) for job, at in journal.intents.items()}
     open_jobs = [r for r in records if r["index"] in journal.intents]
     for name in dict.fromkeys(record["scheduler"] for record in open_jobs):
-        asked = {r["name"]: r["index"] for r in open_jobs if r["scheduler"] == name}
+        asked = {
+            part_name(r["name"], journal.intended.get(r["index"])): r["index"]
+            for r in open_jobs
+            if r["scheduler"] == name
+        }
         while True:
             found = {
                 **_find(schedulers[name], list(asked)),
-                **_ran(port, submission, asked),
+                **_ran(port, submission, asked, journal),
             }
             for job_name, job_id in found.items():
                 index = asked.pop(job_name)
-                writer.add("submitted", job=index, id=job_id)
-                journal.ids[index] = job_id
-                journal.intents.pop(index)
+                part = journal.intended.get(index)
+                items = {} if part is None else {"items": [part.start, part.stop]}
+                writer.add("submitted", job=index, id=job_id, **items)
+                known = (0, None) if part is None else (part.start, part.stop)
+                journal.add_part(index, Part(job_id, clock.now(), *known))
             if not asked or name == "local":
                 break
             age = min(ages[job] for job in asked.values()) + clock.monotonic() - begun
@@ -70,10 +78,12 @@ def _find(scheduler: Scheduler, names: list[str]) -> Mapping[str, str]:
     try:
         return scheduler.find(names)
     except SchedulerError as error:
-        raise SubmissionError(f"{scheduler.name} does not answer: {error}") from error
+        raise SchedulerAwayError(f"{scheduler.name} does not answer: {error}") from error
 
 
-def _ran(port: ObjectPort, submission: int, asked: Mapping[str, int]) -> dict[str, str]:
+def _ran(
+    port: ObjectPort, submission: int, asked: Mapping[str, int], journal: JournalState
+) -> dict[str, str]:
     """Ids of jobs that have left records: their scheduler may have forgotten them."""
     found = {}
     for name, job in asked.items():
@@ -82,6 +92,9 @@ def _ran(port: ObjectPort, submission: int, asked: Mapping[str, int]) -> dict[st
             if not block.endswith("/"):
                 continue
             for segment in port.list(f"{prefix}/{block[:-1]}"):
+                items = journal.intended.get(job)
+                if items is not None and int(segment.split(".")[0]) not in items:
+                    continue
                 records = segments.read_segment(port, f"{prefix}/{block}{segment}").records
                 ids = records[0].get("ids") if records else None
                 if ids and name not in found:
@@ -92,4 +105,5 @@ def _ran(port: ObjectPort, submission: int, asked: Mapping[str, int]) -> dict[st
 def _job_id(ids: Mapping[str, str]) -> str:
     """The job's id among the variables that an item recorded: an array's, if it has one."""
     arrays = [value for name, value in ids.items() if name.endswith("ARRAY_JOB_ID")]
-    return (arrays or list(ids.values()))[0]
+    found = (arrays or list(ids.values()))[0]
+    return re.sub(r"\[\d+\]", "[]", found)  # of an item of an array of PBS's family

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from hpcflow.model.resources import RUN_RESOURCES, Resources
+from hpcflow.model.resources import AUTO_PACKED, RUN_RESOURCES, Resources
 from hpcflow.template.env_choice import read_specs
 from hpcflow.template.nodes import Node, broken, child, entries, plain
 from hpcflow.template.problems import listed, nearest
@@ -109,6 +109,7 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "resources_id": str,
     "scheduler": lambda value: _SCHEDULERS.get(value, value),
     "success_exit_codes": _exit_codes,
+    "elements_per_job": lambda value: AUTO_PACKED if value == "auto" else value,
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hpcflow.template.env_choice import ENVIRONMENTS, chosen_key
 from hpcflow.template.resources import Layers, layers_of, resolve_resources
 from hpcflow.template.scopes import scopes_of
-from hpcflow.template.settings import note_commands, tell_foreign
+from hpcflow.template.settings import note_commands, note_packing, tell_foreign
 from hpcflow.template.unexpanded import UnexpandedSet, zeros
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class SetResources:
         layers = layers_of(action.scope, self._template, spec.resources)
         resources = resolve_resources(layers, swept, action.scope)
         note_commands(resources, spec.place, spec.section)
+        note_packing(resources, spec.place, spec.section)
         tell_foreign(resources, spec.place, spec.section)
         specs = spec.environments.specs(
             [layer for _, layer in layers],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hpcflow.model.resources import AUTO_PACKED
 from hpcflow.template.context import Section
 from hpcflow.template.nodes import broken, child, entries, key_at, value_of
 from hpcflow.template.problems import listed, nearest
@@ -112,6 +113,13 @@ def tell_foreign(resources: Resources, place: Place, section: Section) -> None:
             f"{key!r} is of no use to the scheduler {scheduler!r}, only to {owner!r}",
             severity="warning",
         )
+
+
+def note_packing(resources: Resources, place: Place, section: Section) -> None:
+    """Refuse `elements_per_job: auto` where nothing says how long a run may take."""
+    if resources.elements_per_job == AUTO_PACKED and resources.time_limit_s is None:
+        message = "'elements_per_job: auto' needs to know how long a run may take"
+        section.add(place.at, place.path, message, "a `time_limit` beside it")
 
 
 def _compressor(store: Node) -> str | None:

@@ -20,7 +20,7 @@ from schedulers.local.state import StateDir
 from schedulers.local.view import ABSENT, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from schedulers.job import Dependency
     from schedulers.local.records import LocalJob
@@ -34,22 +34,28 @@ class LocalScheduler:
     Cores and memory are shared by all of the user's state directories here.
     An item starts in the directory of its script, with the variables that
     `schedulers.environment` lists and those named in `pass_environment`.
+    names_are_unique: a job of a name that is there already is that job, and not
+    submitted again: for callers to whom an answer can get lost on its way.
     """
 
     name = "local"
     item_index_shell = "${HPCFLOW_ITEM_INDEX:-0}"
     id_variables: tuple[str, ...] = ("HPCFLOW_LOCAL_JOB_ID", "HPCFLOW_ITEM_INDEX")
     elementwise_needs_success = False
+    has_elementwise = True
 
     def __init__(
         self,
         state_dir: str | os.PathLike[str],
         cores: int | None = None,
         pass_environment: Sequence[str] = (),
+        *,
+        names_are_unique: bool = False,
     ) -> None:
         self._state = StateDir(os.path.abspath(state_dir))
         self._cores = cores
         self._pass_environment = tuple(pass_environment)
+        self._names_are_unique = names_are_unique
 
     def directives(self, job: Job) -> list[str]:
         """None: a local jobscript needs no special lines."""
@@ -74,6 +80,10 @@ class LocalScheduler:
             os.makedirs(os.path.dirname(job.output), exist_ok=True)
             with self._gate():
                 known = self._state.jobs()
+                if self._names_are_unique:
+                    for other in known.values():
+                        if other.name == job.name:
+                            return str(other.number)
                 local = self._local_job(job, dependencies, known, core_limit)
                 self._ensure_served()
                 if not self._state.add_job(local):  # the gate keeps this host's others out
@@ -96,6 +106,7 @@ class LocalScheduler:
         job_ids: Mapping[str, int],
         *,
         names: Mapping[str, str] | None = None,
+        cancelled: Collection[str] = (),  # noqa: ARG002 - it knows
         adopt: bool = False,
     ) -> Mapping[str, Mapping[int, ItemStatus]]:
         """States of all items of many jobs, read from files.

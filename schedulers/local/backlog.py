@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WAITING, _RUNNING, _ENDED = 0, 1, 2
 
 
-@dataclass(slots=True)
+@dataclass
 class _Entry:
     job: LocalJob
     states: bytearray

@@ -28,7 +28,7 @@ from schedulers.local.processes import Place
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LocalJob:
     """A job as it was handed over. Frozen in its file."""
 
@@ -96,7 +96,7 @@ class End(NamedTuple):
     native: str
 
 
-@dataclass(slots=True)
+@dataclass
 class Events:
     """All that happened, by job and item."""
 
@@ -126,16 +126,20 @@ def parse_events(text: str) -> Events:
     events = Events()
     for line in text.split("\n")[:-1]:  # the last has no line break: torn, or empty
         try:
-            match line.split(" "):
-                case ["start", job, item, pid, start, time]:
-                    key = int(job), int(item)
-                    events.starts[key] = Start(int(pid), int(start), int(time))
-                case ["end", job, item, cause, code, native, _]:
-                    exit_code = None if code == "-" else int(code)
-                    key = int(job), int(item)
-                    events.ends.setdefault(key, End(cause, exit_code, native))
-                case ["void", job, cause, _]:
-                    events.voids.setdefault(int(job), cause)
+            _read_event(line.split(" "), events)
         except ValueError:
             continue
     return events
+
+
+def _read_event(words: list[str], events: Events) -> None:
+    kind, number = words[0], len(words)
+    if kind == "start" and number == 6:
+        _, job, item, pid, start, time = words
+        events.starts[int(job), int(item)] = Start(int(pid), int(start), int(time))
+    elif kind == "end" and number == 7:
+        _, job, item, cause, code, native, _ = words
+        exit_code = None if code == "-" else int(code)
+        events.ends.setdefault((int(job), int(item)), End(cause, exit_code, native))
+    elif kind == "void" and number == 4:
+        events.voids.setdefault(int(words[1]), words[2])

@@ -121,7 +121,7 @@ class Room(Enum):
     HOST_FULL = "host_full"  # or somebody else has waited for longer
 
 
-@dataclass(slots=True)
+@dataclass
 class Table:
     """The ledger while it is held. `mine` and `wait_since` may be changed."""
 

@@ -12,7 +12,7 @@ from schedulers.local import records
 from schedulers.local.processes import Place, is_alive
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SupervisorRecord:
     """The supervisor that serves a directory, or was killed while it did."""
 

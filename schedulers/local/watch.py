@@ -31,7 +31,7 @@ _BLOCKED_TICK_S = 0.1
 _ADOPTED_TICK_S = 0.2
 
 
-@dataclass(slots=True)
+@dataclass
 class Running:
     """An item with living processes."""
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from schedulers.driver import Driver
 from schedulers.environment import passed
 from schedulers.errors import RefusedError, SchedulerError, UnavailableError
 from schedulers.job import ItemStatus, Job, JobPhase, Limits
-from schedulers.slurm import answers, directives
+from schedulers.slurm import answers, directives, sites
 from schedulers.transport import ThisHost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from schedulers.job import Dependency
+    from schedulers.port import JobIds
     from schedulers.transport import Transport
 
 _LIST_BYTES = 100_000  # Linux takes 131,072 for one argument
@@ -29,8 +31,9 @@ class SlurmScheduler:
 
     Jobs get the variables that `schedulers.environment` lists and those named in
     `pass_environment`. `probe` False leaves out the quick look whether the
-    controller is up before a submission. `programs`: by the name of one of SLURM's
-    commands, the words to execute in its place.
+    controller is up before a submission. `environ`: the user's environment where the
+    transport's commands run, by default this process's. `programs`: by the name of one
+    of SLURM's commands, the words to execute in its place.
     """
 
     name = "slurm"
@@ -41,6 +44,7 @@ class SlurmScheduler:
         "SLURM_ARRAY_TASK_ID",
     )
     elementwise_needs_success = True
+    has_elementwise = True
 
     def __init__(
         self,
@@ -51,15 +55,17 @@ class SlurmScheduler:
         probe: bool = True,
         pass_environment: Sequence[str] = (),
         programs: Mapping[str, Sequence[str]] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
+        self._environ = os.environ if environ is None else environ
         self._transport = transport or ThisHost()
         self._probe = probe
         self._pass_environment = tuple(pass_environment)
         # SQUEUE_*, SACCT_*, SLURM_TIME_FORMAT... in the user's shell change what
         # commands print: they get none of them. 0: lists of array indices are not cut.
-        environment = {**passed(os.environ), "LC_ALL": "C", "SLURM_BITSTR_LEN": "0"}
-        if "SLURM_CONF" in os.environ:
-            environment["SLURM_CONF"] = os.environ["SLURM_CONF"]
+        environment = {**passed(self._environ), "LC_ALL": "C", "SLURM_BITSTR_LEN": "0"}
+        if "SLURM_CONF" in self._environ:
+            environment["SLURM_CONF"] = self._environ["SLURM_CONF"]
         self._driver = Driver(
             self._transport,
             answers.judge,
@@ -81,6 +87,7 @@ class SlurmScheduler:
 
         Raises:
             RefusedError: SLURM said no.
+            QueueFullError: it said no, as the user may not have more in the queue.
             UnavailableError: nothing was submitted.
             UnknownOutcomeError: the job may be there; see `find`.
         """
@@ -89,8 +96,8 @@ class SlurmScheduler:
         self._transport.make_directories([os.path.dirname(job.output)])
         if self._probe:
             self._check_up()
-        chosen = passed(os.environ, self._pass_environment)
-        environment = directives.submit_environment(job, chosen, os.environ)
+        chosen = passed(self._environ, self._pass_environment)
+        environment = directives.submit_environment(job, chosen, self._environ)
         return answers.parse_job_id(self._driver.change(argv, environment).stdout)
 
     def find(self, names: Sequence[str]) -> Mapping[str, str]:
@@ -113,7 +120,11 @@ class SlurmScheduler:
         return found
 
     def states(
-        self, job_ids: Mapping[str, int], *, names: Mapping[str, str] | None = None
+        self,
+        job_ids: JobIds,
+        *,
+        names: Mapping[str, str] | None = None,
+        cancelled: Collection[str] = (),  # noqa: ARG002 - SLURM tells
     ) -> Mapping[str, Mapping[int, ItemStatus]]:
         """States of all items: one `squeue`, and one `sacct` for what it lacks.
 
@@ -124,15 +135,19 @@ class SlurmScheduler:
             UnavailableError: the queue could not be read.
         """
         names = names or {}
+        items = {
+            job_id: range(of) if isinstance(of, int) else of
+            for job_id, of in job_ids.items()
+        }
         queue: list[answers.Row] = []
-        for chunk in _chunks([job_id for job_id in job_ids if job_id.isdigit()]):
+        for chunk in _chunks([job_id for job_id in items if job_id.isdigit()]):
             options = ["-h", "-r", "-t", "all", "-j", chunk, "-O", answers.SQUEUE_FORMAT]
             queue += answers.parse_squeue(self._read(["squeue", "--me", *options]))
-        known = answers.spread(queue, job_ids, names)
+        known = answers.spread(queue, items, names)
         lacking = {
-            job_id: num_items
-            for job_id, num_items in job_ids.items()
-            if job_id.isdigit() and len(known[job_id]) < num_items
+            job_id: of
+            for job_id, of in items.items()
+            if job_id.isdigit() and len(known[job_id]) < len(of)
         }
         past: list[answers.Row] = []
         for chunk in _chunks(list(lacking)):
@@ -142,10 +157,18 @@ class SlurmScheduler:
         return {
             job_id: {
                 item: known[job_id].get(item) or ended.get(job_id, {}).get(item, _ABSENT)
-                for item in range(num_items)
+                for item in of
             }
-            for job_id, num_items in job_ids.items()
+            for job_id, of in items.items()
         }
+
+    def count_queued(self) -> int:
+        """How many items this user has in the queue; SLURM counts an array as its size.
+
+        Raises:
+            UnavailableError: the queue could not be read.
+        """
+        return len(self._read(["squeue", "--me", "-h", "-r", "-o", "%i"]).splitlines())
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """Ask for an end of these jobs, in one `scancel`.
@@ -162,11 +185,29 @@ class SlurmScheduler:
             )
 
     def limits(self) -> Limits:
-        """What `scontrol show config` says; a user's own limits are not in it."""
+        """What `scontrol show config` says, and of partitions and accounts what there is.
+
+        Accounts are asked for where the site insists on them. What can't be learnt of
+        partitions and accounts is left out: `sbatch` will say.
+        """
         if self._probe:
             self._check_up()  # show config takes 10 s to notice that nobody answers
         argv = ["scontrol", "show", "config"]
-        return answers.parse_limits(self._driver.ask(argv, check_up=self._check_up).stdout)
+        config = self._driver.ask(argv, check_up=self._check_up).stdout
+        form = ["-o", sites.PARTITION_FORMAT]
+        partitions = self._read_accounting(["sinfo", "-a", "-h", *form])
+        accounts = ""
+        if sites.accounts_are_enforced(config):
+            user = self._read_accounting(["id", "-un"]).strip()
+            form = [f"user={user}", f"format={sites.ACCOUNT_FORMAT}"]
+            accounts = self._read_accounting(["sacctmgr", "-nP", "show", "assoc", *form])
+        return replace(
+            answers.parse_limits(config),
+            partitions=sites.parse_partitions(
+                partitions, self._environ.get("SBATCH_PARTITION")
+            ),
+            accounts=sites.parse_accounts(accounts),
+        )
 
     def _check_up(self) -> None:
         """Say at once that the controller is down; sbatch takes 19 s to notice."""
@@ -191,7 +232,7 @@ class SlurmScheduler:
             ) from error
 
     def _read_accounting(self, argv: Sequence[str]) -> str:
-        """What accounting says, if there is any: its absence is no verdict."""
+        """What accounting, or another that may be away, says: its absence is no verdict."""
         try:
             return self._driver.ask(argv, check_up=lambda: None).stdout
         except SchedulerError:

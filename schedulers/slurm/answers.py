@@ -200,9 +200,11 @@ def _read_indices(text: str) -> tuple[int, ...] | None:
 
 
 def spread(
-    rows: Iterable[Row], job_ids: Mapping[str, int], names: Mapping[str, str]
+    rows: Iterable[Row], job_ids: Mapping[str, int | range], names: Mapping[str, str]
 ) -> dict[str, dict[int, ItemStatus]]:
     """States by job and item. Exact rows count for more than others.
+
+    job_ids: by id, the number of items, or the indices of those of a part.
 
     Rows whose name is not that of `names` are of another job: ids are given out
     again after a controller lost its memory. (Accounting calls a job `allocation`
@@ -216,11 +218,11 @@ def spread(
         expected = names.get(row.job_id)
         if expected and row.name and row.name != expected:
             continue
-        num_items = job_ids[row.job_id]
-        items = range(num_items) if row.items is None else row.items
+        known = job_ids[row.job_id]
+        own = range(known) if isinstance(known, int) else known
         into = found if row.is_exact else rough
-        for item in items:
-            if item < num_items:
+        for item in own if row.items is None else row.items:
+            if item in own:
                 into[row.job_id][item] = row.status
     return {job_id: {**rough[job_id], **found[job_id]} for job_id in job_ids}
 
@@ -275,6 +277,8 @@ def is_known_down(ping: str) -> bool:
 
 # The first that matches counts. Source: slurm/slurm_errno.c, and recorded output.
 _FAULTS = (
+    # AssocMaxSubmitJobLimit, QOSMaxSubmitJobPerUserLimit, QOSGrpSubmitJobsLimit, ...
+    (r"\b(Assoc|QOS)\w*Submit\w*Limit\b", Fault.FULL),
     (r"Unable to contact slurm controller \(connect failure\)", Fault.DOWN),
     (
         r"authentication error|Munge \w+ failed|Invalid authentication credential",

@@ -194,7 +194,16 @@ def _line(name: str, value: str | None) -> str:
 def submit_argv(job: Job, dependencies: Sequence[Dependency]) -> list[str]:
     """The one command that hands a job over."""
     held = render_dependencies(dependencies, job.num_items)
-    return ["sbatch", "--parsable", *held, job.script]
+    return ["sbatch", "--parsable", *_part(job), *held, job.script]
+
+
+def _part(job: Job) -> list[str]:
+    """What makes a part of a script's array: arguments count for more than directives."""
+    if job.part is None:
+        return []
+    throttle = f"%{job.throttle}" if job.throttle else ""
+    array = f"--array={job.part.start}-{job.part.stop - 1}{throttle}"
+    return [array, f"--job-name={job.name}"]
 
 
 def submit_environment(

@@ -63,6 +63,7 @@ def answering(cli, *, ping: str) -> None:
         f"case $1 in ping) {ping} ;;\n"
         "*) echo 'MaxArraySize            = 1001' ;; esac\n"
     )
+    (cli.folder / "down" / "sinfo").write_text("#!/bin/sh\nexit 1\n")
 
 
 def mend(cli) -> None:

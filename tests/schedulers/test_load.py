@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(
-        ValueError, match="no scheduler is called 'cray'; there are: local, slurm"
+        ValueError,
+        match="no scheduler is called 'cray'; there are: local, pbs, sge, slurm, torque",
     ):
         load("cray")
 
@@ -31,7 +32,7 @@ def test_an_unknown_option_is_an_error():
 def test_every_adapter_has_what_the_port_asks_for(name, tmp_path):
     adapter = load(name, **({"state_dir": tmp_path} if name == "local" else {}))
     assert adapter.name == name
-    assert adapter.item_index_shell.startswith("${")
+    assert adapter.item_index_shell.startswith("$")
     assert all(variable.isupper() for variable in adapter.id_variables)
     assert isinstance(adapter.elementwise_needs_success, bool)
 

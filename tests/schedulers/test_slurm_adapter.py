@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from schedulers import load
-from schedulers.errors import RefusedError, UnavailableError, UnknownOutcomeError
-from schedulers.job import Dependency, EndCause, Job, JobPhase, JobResources
+from schedulers.errors import (
+    QueueFullError,
+    RefusedError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from schedulers.job import (
+    Dependency,
+    DependencyKind,
+    EndCause,
+    Job,
+    JobPhase,
+    JobResources,
+)
 from tests.schedulers.fakes import FakeCommands
 from tests.schedulers.recordings import recorded
 
@@ -18,7 +31,7 @@ if TYPE_CHECKING:
     from schedulers.slurm.adapter import SlurmScheduler
 
 PROGRAM = Path(__file__).parent / "fake_slurm" / "command"
-COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol")
+COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "sinfo", "sacctmgr")
 UP = "Slurmctld(primary) at vm is UP\n"
 
 
@@ -314,3 +327,75 @@ def test_cancelling_without_a_controller_is_unavailable(slurm, scheduler):
 def test_limits(slurm, scheduler):
     slurm.says("scontrol", recorded("slurm", "00-version", "scontrol show config"))
     assert scheduler.limits().max_array_items == 1001
+
+
+def test_partitions_are_asked_for_and_accounts_where_the_site_insists(slurm, scheduler):
+    slurm.says("sinfo", recorded("slurm", "00-version", "sinfo -h -o"))
+    slurm.says("sacctmgr", recorded("slurm", "site-limits", "sacctmgr -nP show assoc"))
+    slurm.says("scontrol", recorded("slurm", "00-version", "scontrol show config"))
+    found = scheduler.limits()
+    assert [one.name for one in found.partitions] == ["main", "short"]
+    assert (found.accounts, slurm.calls_of("sacctmgr")) == ((), [])
+    slurm.says("scontrol", "AccountingStorageEnforce = associations,limits\n")
+    assert [one.name for one in scheduler.limits().accounts] == ["proj1"]
+
+
+def test_a_site_that_tells_nothing_of_itself_still_takes_jobs(slurm, scheduler):
+    slurm.says("sinfo", "", "slurm_load_partitions: Access/permission denied\n", 1)
+    assert scheduler.limits().partitions == ()
+
+
+# -- parts of arrays --------------------------------------------------------------
+
+
+def test_a_part_of_an_array_is_submitted_by_its_own_name_and_indices(slurm, scheduler, job):
+    part = replace(job, name="hf-a-s0-j0-i50", num_items=1000, part=range(50, 100))
+    scheduler.submit(part, [Dependency("7", DependencyKind.ELEMENTWISE)])
+    (call,) = slurm.calls_of("sbatch")
+    assert call.split()[1:4] == ["--parsable", "--array=50-99", "--job-name=hf-a-s0-j0-i50"]
+    assert "--dependency=aftercorr:7" in call
+    throttled = replace(part, throttle=3, part=range(7, 8))
+    scheduler.submit(throttled)
+    assert "--array=7-7%3" in slurm.calls_of("sbatch")[1]
+
+
+@pytest.mark.parametrize("part", [range(5, 5), range(1001), range(0, 10, 2)])
+def test_what_is_no_part_of_the_array_is_refused(slurm, scheduler, job, part):
+    with pytest.raises(RefusedError, match="no part of an array of 1000 items"):
+        scheduler.submit(replace(job, num_items=1000, part=part))
+    assert slurm.calls_of("sbatch") == []
+
+
+def test_states_of_a_part_are_those_of_its_items(slurm, scheduler):
+    slurm.says("squeue", "7|50|RUNNING|0|n1|a|None|\n7|51|PENDING|0||a|Resources|\n")
+    states = scheduler.states({"7": range(50, 52)}, names={"7": "a"})["7"]
+    assert {item: status.native for item, status in states.items()} == {
+        50: "RUNNING",
+        51: "PENDING",
+    }
+    assert slurm.calls_of("sacct") == []
+
+
+def test_the_queue_is_counted_item_by_item(slurm, scheduler):
+    """An array counts as its size: squeue -r gives a line for each of its items."""
+    slurm.says("squeue", recorded("slurm", "array", "squeue -h -r -j 55 -t all"))
+    assert scheduler.count_queued() == 1000
+    assert slurm.calls == ["squeue --me -h -r -o %i"]
+
+
+def test_a_full_queue_is_a_refusal_for_now(slurm, scheduler, job):
+    slurm.says("sbatch", recorded("slurm", "site-limits", "sbatch -a 1-10"))
+    with pytest.raises(QueueFullError, match="AssocMaxSubmitJobLimit"):
+        scheduler.submit(job)
+    assert len(slurm.calls_of("sbatch")) == 1
+
+
+# -- sites without accounting ------------------------------------------------------
+
+
+def test_without_accounting_what_the_queue_forgot_is_absent(slurm, scheduler):
+    slurm.says("squeue", recorded("slurm", "purged", "squeue -t all -j 1448"))
+    slurm.says("sacct", recorded("slurm", "acct-filetxt", "sacct"))
+    status = scheduler.states({"1448": 1}, names={"1448": "hf-a-s0-j0"})["1448"][0]
+    assert status.phase is JobPhase.ABSENT
+    assert scheduler.find(["hf-a-s0-j0"]) == {}

@@ -16,7 +16,7 @@ from schedulers.job import EndCause, ItemStatus, JobPhase, Limits
 from tests.jobstores.store_doubles import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from hpcflow.model.workflow import Workflow
     from schedulers.job import Dependency, Job
@@ -146,7 +146,11 @@ class FileScheduler:
         return {name: known[name] for name in names if name in known}
 
     def states(
-        self, job_ids: Mapping[str, int], *, names: Mapping[str, str] | None = None
+        self,
+        job_ids: Mapping[str, int],
+        *,
+        names: Mapping[str, str] | None = None,
+        cancelled: Collection[str] = (),
     ) -> Mapping[str, Mapping[int, ItemStatus]]:
         self.questions.append(dict(job_ids))
         pending = ItemStatus(JobPhase.PENDING)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hpcflow.persist.journal import Part
 from hpcflow.submit.reconcile import (
     ABSENT_GRACE_S,
     JobView,
@@ -31,11 +32,12 @@ def job(
         "scheduler": scheduler,
         "items": given.pop("items", 2),
     }
+    job_id = given.pop("id", str(10 + index))
+    at = given.pop("submitted_at", NOW - 1000)
     fields: dict[str, Any] = {
         "submission": submission,
         "record": record,
-        "id": str(10 + index),
-        "submitted_at": NOW - 1000,
+        "parts": () if job_id is None else (Part(job_id, at),),
         "refused": "",
         "cancelled": False,
         "closed": set(),
@@ -118,15 +120,17 @@ class Answers:
     def __init__(self, down: tuple[str, ...] = ()) -> None:
         self.down = down
         self.questions: list[tuple[str, int, list[str], list[str]]] = []
+        self.cancelled: set[str] = set()
 
     def load(self, name: str, submission: int) -> Any:
         answers = self
 
         class Scheduler:
-            def states(self, job_ids: Any, *, names: Any) -> Any:
+            def states(self, job_ids: Any, *, names: Any, cancelled: Any) -> Any:
                 answers.questions.append(
                     (name, submission, sorted(job_ids), sorted(names.values()))
                 )
+                answers.cancelled |= set(cancelled)
                 if name in answers.down:
                     raise UnavailableError("no answer")
                 running = ItemStatus(JobPhase.RUNNING)
@@ -142,6 +146,13 @@ def test_a_cluster_is_asked_once_for_all_submissions() -> None:
     expected = ("slurm", 0, ["10", "11", "12"], ["hf-0-0", "hf-0-1", "hf-1-2"])
     assert answers.questions == [expected]
     assert all(seen.statuses[1].phase is JobPhase.RUNNING for seen in jobs)
+
+
+def test_a_scheduler_is_told_which_jobs_were_cancelled() -> None:
+    """Grid Engine and PBS can't always tell."""
+    answers = Answers()
+    ask_schedulers([job(0), job(1, submission=1, cancelled=True)], answers.load)
+    assert answers.cancelled == {"11"}
 
 
 def test_a_local_scheduler_is_asked_for_each_submission() -> None:

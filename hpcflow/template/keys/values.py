@@ -66,6 +66,12 @@ POSITIVE = Scalar(
     {"type": "integer", "minimum": 1},
 )
 
+PACKING = Scalar(
+    "a whole number of at least 1, or auto",
+    lambda v: (type(v) is int and v >= 1) or v == "auto",
+    {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]},
+)
+
 NESTING = Scalar(
     "a number of at least 0",
     lambda value: is_number(value) and value >= 0,

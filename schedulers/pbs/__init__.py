@@ -1,0 +1,1 @@
+"""PBS and Torque: `directives` and `answers` are pure, `adapter` runs commands."""

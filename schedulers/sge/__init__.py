@@ -1,0 +1,1 @@
+"""Grid Engine: `directives`, `queue` and `accounting` are pure, `adapter` runs commands."""

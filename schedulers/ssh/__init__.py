@@ -1,0 +1,1 @@
+"""A login node over SSH, as a transport: see `schedulers.ssh.transport`."""

@@ -136,7 +136,7 @@ def fold_workflow(
         gone = [
             Item(job.submission, job.record["index"], item)
             for job in affected
-            for item in stopped[job.submission, job.record["index"]]
+            for item in stopped.get((job.submission, job.record["index"]), ())
             if has_ended(job, item)
         ]
         report = store.fold(lease, also=gone, cancelled=cancelled)

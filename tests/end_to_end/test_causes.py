@@ -85,3 +85,13 @@ def test_what_the_site_would_never_run_is_refused_before_anything_is_submitted(c
     assert "a node of partition 'short' has 2000 MiB" in said
     assert "sbatch" not in site.lines("calls")
     assert cli.json("show", "wk")["phase"] == "made"
+
+
+def test_a_memory_kill_alone_is_named_where_no_item_was_told_to_stop(cli, site):
+    site.allows(ends={"0": "OUT_OF_MEMORY"})
+    head, _ = TEMPLATE.split("          - 'kill -TERM")
+    template = f"{head}          - 'kill -KILL $$; sleep 60'\n"
+    cli("go", cli.template(template), "--path", "wk", "--wait", "--quiet", code=1)
+    (site.folder / "jobs.json").write_text("{}")
+    (failure,) = cli.json("show", "wk")["failures"]
+    assert (failure["state"], failure["cause"]) == ("failed", "out_of_memory")

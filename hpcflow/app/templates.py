@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpcflow.app.components import installed_packages, own_environments
+from hpcflow.app.config import load_config
 from hpcflow.compile.bash_text import check_command
 from hpcflow.compile.grouping import check_loops
 from hpcflow.compile.plan import CompileError

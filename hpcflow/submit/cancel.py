@@ -12,11 +12,13 @@ from hpcflow.submit.home import check_home
 from hpcflow.submit.reconcile import job_views
 from hpcflow.submit.unanswered import look_up_unanswered
 from schedulers.errors import SchedulerError
+from schedulers.job import EndCause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hpcflow.submit.context import Clock
+    from hpcflow.submit.reconcile import JobView
     from jobstores.workflow_store import WorkflowStore
     from schedulers.port import Scheduler
 
@@ -47,7 +49,7 @@ def cancel_workflow(
         ended = {
             (j.submission, j.record["index"])
             for j in job_views(store.port, view)
-            if j.ended
+            if j.ended or _was_cancelled(j)
         }
         for submission, record in enumerate(view.base.info["submissions"]):
             jobs = [j for j in record["jobs"] if (submission, j["index"]) not in ended]
@@ -62,6 +64,15 @@ def cancel_workflow(
                 asked.setdefault(name, []).extend(ids)
         _cancel_what_follows(store, view.base.info)
     return asked
+
+
+def _was_cancelled(job: JobView) -> bool:
+    """Whether each item has ended; some before they could record that, as they were told.
+
+    Those that ended for another reason may be queued again.
+    """
+    told = {item for item, cause in job.ends.items() if cause is EndCause.CANCELLED}
+    return len(job.closed | told) == job.num_items
 
 
 def _cancel_what_follows(store: WorkflowStore, info: dict[str, Any]) -> None:

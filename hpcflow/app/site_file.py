@@ -7,11 +7,8 @@ A site is a host, or several, with what jobs there need. It holds for `--on NAME
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from hpcflow.errors import HpcflowError
 
@@ -77,8 +74,6 @@ class Site:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
 
 
-_LISTS = ("hosts", "setup")
-_NUMBERS = ("local_cores",)
 KEYS = tuple(field.name for field in fields(Site) if field.name != "name")
 
 
@@ -94,14 +89,11 @@ def read_sites(path: Path, schedulers: Sequence[str]) -> dict[str, Site]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSitesError(f"{path}: {error}") from error
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise InvalidSitesError(f"{path}: {' '.join(str(error).split())}") from error
-    reader = _Reader(path, schedulers)
-    found = reader.read(root)
-    if reader.problems:
-        raise InvalidSitesError("\n".join(reader.problems))
+    from hpcflow.app.site_reader import read  # imports YAML, which looking does without
+
+    found, problems = read(text, path, schedulers)
+    if problems:
+        raise InvalidSitesError("\n".join(problems))
     return found
 
 
@@ -119,6 +111,8 @@ def find_site(sites: Mapping[str, Site], name: str) -> Site:
 
 def dumped(sites: Mapping[str, Site]) -> str:
     """The file's text."""
+    import yaml  # only where something is written
+
     documents = {name: _without_name(site) for name, site in sites.items()}
     return yaml.safe_dump(documents, sort_keys=False, allow_unicode=True)
 
@@ -127,75 +121,3 @@ def _without_name(site: Site) -> dict[str, Any]:
     document = site.document()
     document.pop("name", None)
     return document
-
-
-class _Reader:
-    """Reads the file's nodes; what is wrong is listed with its place."""
-
-    def __init__(self, path: Path, schedulers: Sequence[str]) -> None:
-        self._path = path
-        self._schedulers = schedulers
-        self.problems: list[str] = []
-
-    def read(self, root: yaml.Node | None) -> dict[str, Site]:
-        """All sites."""
-        if root is None:
-            return {}
-        if not isinstance(root, yaml.MappingNode):
-            self._add(root, "", "this is no map", "sites by name")
-            return {}
-        found = {}
-        for key, node in root.value:
-            if key.value in found:
-                self._add(key, key.value, "this site stands here twice", "each name once")
-            found[key.value] = self._site(key.value, node)
-        return found
-
-    def _site(self, name: str, node: yaml.Node) -> Site:
-        given: dict[str, Any] = {}
-        if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null"):
-            return Site(name)
-        if not isinstance(node, yaml.MappingNode):
-            self._add(node, name, "this is no map", f"a map of {', '.join(KEYS)}")
-            return Site(name)
-        for key, value in node.value:
-            path = f"{name}.{key.value}"
-            if key.value not in KEYS:
-                near = get_close_matches(key.value, KEYS, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                expected = f"one of {', '.join(KEYS)}{hint}"
-                self._add(key, path, "there is no such key", expected)
-            elif key.value in given:
-                self._add(key, path, "this key stands here twice", "each key once")
-            else:
-                given[key.value] = self._value(key.value, path, value)
-        if any(value is None for value in given.values()):
-            return Site(name)
-        return Site(name, **given)
-
-    def _value(self, key: str, path: str, node: yaml.Node) -> Any:
-        """A value; None where there is a problem."""
-        value = yaml.SafeLoader("").construct_object(node, deep=True)
-        if key in _LISTS:
-            value = value.splitlines() if isinstance(value, str) else value
-            if isinstance(value, list) and all(isinstance(one, str) for one in value):
-                return tuple(value)
-            self._add(node, path, f"found {value!r}", "text, or a list of texts")
-        elif key in _NUMBERS:
-            if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-                return value
-            self._add(node, path, f"found {value!r}", "a whole number above 0")
-        elif not isinstance(value, str) or not value.strip():
-            self._add(node, path, f"found {value!r}", "text")
-        elif key == "scheduler" and value not in self._schedulers:
-            near = get_close_matches(value, self._schedulers, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            expected = f"one of {', '.join(self._schedulers)}{hint}"
-            self._add(node, path, f"there is no scheduler {value!r}", expected)
-        else:
-            return value
-        return None
-
-    def _add(self, node: yaml.Node, path: str, what: str, expected: str) -> None:
-        place = f"{self._path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
-        self.problems.append(f"{place}: {path}: {what}; expected {expected}")

@@ -46,7 +46,7 @@ def error(done) -> dict:
         (["go"], 2, "usage", "Missing argument 'TEMPLATE'"),
         (["show", "--bad"], 2, "usage", "--bad"),
         (["shw"], 2, "usage", "Did you mean 'show'?"),
-        (["submit", "w", "--scheduler", "lsf"], 2, "usage", "there are: local, slurm"),
+        (["submit", "w", "--scheduler", "lsf"], 2, "usage", "there are: local, pbs, sge"),
         (["wait", "w", "--timeout", "-1"], 2, "usage", "not in the range"),
         (["go", "nothing.yaml"], 3, "invalid_template", "No such file"),
         (["make", THREE_TASKS, "--path", "w"], 5, "exists", "exists already"),

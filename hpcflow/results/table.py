@@ -91,19 +91,6 @@ class ResultsReader:
         """Names of the workflow's tasks, in order."""
         return [task["name"] for task in self._base.info["tasks"]]
 
-    def task_index(self, name: str) -> int:
-        """A task by its name.
-
-        Raises:
-            NoSuchPartError: there is none of that name; the message lists them.
-        """
-        try:
-            return self.task_names.index(name)
-        except ValueError:
-            raise NoSuchPartError(
-                f"no task {name!r}; this workflow has {', '.join(self.task_names)}"
-            ) from None
-
     def num_elements(self, task: int) -> int:
         """How many elements a task has."""
         count: int = self._base.info["tasks"][task]["elements"]

@@ -47,8 +47,8 @@ class RefuseUnknown:
         raise HostKeyError(
             f"the key of {self._settings.place} ({key.get_name()} {key.fingerprint}) is "
             f"not known under {hostname!r} in {_listed(self._settings)}. Compare it with "
-            f"what the site publishes, then run `ssh {self._settings.alias}` once and "
-            "accept it"
+            f"what the site publishes, then run `{self._settings.command}` once "
+            "and accept it"
         )
 
 

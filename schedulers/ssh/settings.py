@@ -62,6 +62,14 @@ class HostSettings:
         port = "" if self.port == _PORT else f":{self.port}"
         return f"{self.user}@{self.hostname}{port}"
 
+    @property
+    def command(self) -> str:
+        """What a user types to log in there."""
+        if self.alias != self.hostname:  # the configuration knows the rest
+            return f"ssh {self.alias}"
+        port = "" if self.port == _PORT else f"-p {self.port} "
+        return f"ssh {port}{self.user}@{self.hostname}"
+
 
 def split_destination(text: str) -> tuple[str | None, str, int | None]:
     """User, host and port of `[ssh://][USER@]HOST[:PORT]`; a host may be `[::1]`.

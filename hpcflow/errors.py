@@ -27,10 +27,14 @@ class HpcflowError(Exception):
 
 
 class InvalidTemplateError(HpcflowError):
-    """The template has problems; the message lists all of them."""
+    """The template has problems; the message lists all of them.
+
+    undone: what was not done for that.
+    """
 
     exit_code = 3
     kind = "invalid_template"
+    undone = "made"
 
 
 class NotAWorkflowError(HpcflowError):

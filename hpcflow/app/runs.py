@@ -149,7 +149,8 @@ def read_log(
     )
     if found is None:
         last = _last_run(store, view, runs)
-        first = index.block_of(run).run_id(element, 0, action)
+        block = index.block_of(run)
+        first = block.run_id(element, block.first_iteration, action)
         raise NoSuchPartError(_why_not_started(store, view, run, first, last, where))
     key, start, end = found
     try:

@@ -50,7 +50,9 @@ def _read_onto(
 ) -> Workflow:
     examined = _examine(path, variables, workflow, python=python)
     if examined.workflow is None:
-        raise TemplateError(examined.problems)
+        error = TemplateError(examined.problems)
+        error.undone = "added"
+        raise error
     return examined.workflow
 
 

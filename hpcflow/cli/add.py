@@ -19,7 +19,7 @@ from hpcflow.cli.words import count, nearest_path, typed_path
 def command(
     workflow: str, template: str, variables: dict[str, str], *, as_json: bool, quiet: bool
 ) -> None:
-    """Add the tasks and elements of TEMPLATE to WORKFLOW; submit nothing."""
+    """Add what TEMPLATE says to WORKFLOW: tasks, elements, iterations; submit nothing."""
     from hpcflow.app.workflow import Workflow
 
     opened = Workflow.open(workflow)
@@ -32,12 +32,16 @@ def command(
             "elements": report.elements,
             "runs": report.runs,
             "grown": report.grown,
+            "iterations": report.iterations,
         }
         click.echo(json.dumps(document))
     elif not quiet:
         where = nearest_path(opened.place)
         for name, elements in report.grown.items():
             click.echo(f"{where}: added {count(elements, 'element')} to {name}")
+        for name, more in report.iterations.items():
+            turns = count(more, "iteration")
+            click.echo(f"{where}: added up to {turns} to the loop {name}")
         if report.tasks:
             names = ", ".join(report.tasks)
             own = report.elements - sum(report.grown.values())

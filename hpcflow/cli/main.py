@@ -113,9 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except HpcflowError as error:
         notes = getattr(error, "__notes__", ())
-        number = len(getattr(error, "problems", ()))
+        number, undone = len(getattr(error, "problems", ())), getattr(error, "undone", "")
         message = "\n".join((str(error), *notes))
-        _report(error.kind, message, as_json=as_json, num_problems=number)
+        _report(error.kind, message, as_json=as_json, num_problems=number, undone=undone)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort: nobody gets a traceback
         return _unexpected(error, as_json=as_json)
@@ -158,10 +158,13 @@ def _kept_traceback() -> str:
     return f"where: {file.name}"
 
 
-def _report(kind: str, message: str, *, as_json: bool, num_problems: int = 0) -> None:
+def _report(
+    kind: str, message: str, *, as_json: bool, num_problems: int = 0, undone: str = ""
+) -> None:
     if num_problems:  # each begins with its place
         what = "problem" if num_problems == 1 else "problems"
-        click.echo(f"{message}\nhpcflow: {num_problems} {what}; nothing was made", err=True)
+        end = f"hpcflow: {num_problems} {what}; nothing was {undone}"
+        click.echo(f"{message}\n{end}", err=True)
     else:
         click.echo(f"hpcflow: {message}", err=True)
     if as_json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpcflow.compile.guards import made_of
+from hpcflow.compile.guards import reads_of
 from hpcflow.compile.job_dependencies import EARLIER, Job, Packed, copied
 from hpcflow.compile.packing import count_items, interleave, rows_per_array
 from hpcflow.compile.places import Place, Places
@@ -30,7 +30,7 @@ def pack(workflow: Workflow, job: Job, options: CompileOptions) -> Packed:
 def turns_of(workflow: Workflow, job: Job) -> tuple[int, ...]:
     """How many times each step of a job with looped tasks is executed, at most."""
     counts = tuple(workflow.tasks[step.task].max_iterations for step in job.steps)
-    if max(counts) == 1:
+    if max(counts) == 1 and not job.guards:
         return ()
     return counts if job.iteration is None else (1,) * len(counts)
 
@@ -86,7 +86,7 @@ def _upstream_of(workflow: Workflow, places: Places, job: Job, index: int) -> se
     upstream: set[int] = set()
     for step in job.steps:
         taken = made_sources(workflow, step.task, step.action, job.iteration or 0)
-        for made in (*taken.values(), *map(made_of, job.guards)):
+        for made in (*taken.values(), *(one for g in job.guards for one in reads_of(g))):
             for place in places.of(made):
                 makers = place.job[made.elements(job.rows[step.task])]
                 upstream.update(np.unique(makers).tolist())

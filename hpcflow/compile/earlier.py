@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from hpcflow.compile.earlier_blocks import earlier_turns
 from hpcflow.compile.sources import made_sources
 
 if TYPE_CHECKING:
@@ -37,10 +38,15 @@ class EarlierJob:
 
 def tasks_read(workflow: Workflow, first_task: int) -> set[int]:
     """The tasks before `first_task` whose runs make what it or a later one takes."""
-    return {
+    found = {
         made.task
         for task in workflow.tasks[first_task:]
         for action in range(task.num_actions)
         for made in made_sources(workflow, task.index, action).values()
         if made.task < first_task
     }
+    for loop in workflow.loops:
+        if loop.last >= first_task and loop.termination is not None:
+            earlier = earlier_turns(workflow, loop.termination.task)
+            found.update(task for task, _ in earlier if task < first_task)
+    return found

@@ -18,7 +18,7 @@ from hpcflow.compile.guards import (
     execution_order,
     find_deciders,
     guards_of,
-    made_of,
+    reads_of,
     turn_before,
 )
 from hpcflow.compile.job_dependencies import EARLIER, Job, Packed, copied, dependencies_of
@@ -214,9 +214,12 @@ class _Grouping:
         """Put tasks into jobs that execute all iterations; False where that can't be."""
         workflow, jobs, places = self._workflow, self.jobs, self.places
         before = [copied(job) for job in jobs]
+        goes_on = any(one.first == tasks.start and one.first_turn for one in workflow.loops)
+        deciders = find_deciders(workflow, tasks) if goes_on else {}
         for task in tasks:
+            guards = guards_of(workflow, deciders, task, 0) if goes_on else ()
             for unit in _units(workflow.tasks[task]):
-                _add(workflow, jobs, places, unit)
+                _add(workflow, jobs, places, unit, guards)
         inside = [
             loop
             for loop in workflow.loops
@@ -284,8 +287,8 @@ def _is_fused(workflow: Workflow, jobs: list[Job], places: Places, loop: Loop) -
 
 def _within_rows(workflow: Workflow, places: Places, one: Feedback) -> bool:
     """Whether what passes to the next iteration is made in the same row."""
-    if one.offsets is not None:
-        return False
+    if one.offsets is not None or one.of_some or one.producer < one.task:
+        return False  # a task before it in a row has made the next one by then
     mine = places.whole(one.task, 0)
     for action in range(workflow.tasks[one.producer].num_actions):
         made = places.whole(one.producer, action)
@@ -352,11 +355,13 @@ def _add(
     """Put a unit into the job that makes its inputs, or into one of its own."""
     inputs = _outer_sources(workflow, unit)
     upstream: set[int] = set()
-    for made in (*inputs, *map(made_of, guards)):
+    for made in (*inputs, *(one for guard in guards for one in reads_of(guard))):
         for place in places.of(made):
             makers = place.job[made.elements(unit.elements)]
             upstream.update(np.unique(makers).tolist())
     host = _host(jobs, upstream, unit) if unit.iteration is None else None
+    if host is not None and not _shares_guards(workflow, jobs[host], unit.task, guards):
+        host = None
     rows = None if host is None else _rows_in(jobs[host], host, places, inputs, unit)
     if host is None or rows is None:
         host, rows = len(jobs), np.arange(len(unit.elements))
@@ -396,6 +401,15 @@ def _host(jobs: list[Job], upstream: set[int], unit: _Unit) -> int | None:
             same = jobs[index].resources == _of_job(unit.resources[0])
             return index if same and jobs[index].iteration is None else None
     return None
+
+
+def _shares_guards(
+    workflow: Workflow, job: Job, task: int, guards: tuple[Guard, ...]
+) -> bool:
+    """Whether what decides on a job's rows is what decides on a task's elements."""
+    first = job.steps[0].task
+    around = (one for one in workflow.loops if one.holds(first) and one.holds(task))
+    return not (guards or job.guards) or any(one.first_turn for one in around)
 
 
 def _rows_in(

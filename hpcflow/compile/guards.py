@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hpcflow.compile.earlier_blocks import earlier_turns
 from hpcflow.compile.plan import CompileError, Guard
 from hpcflow.compile.sources import Made, made_sources
+from hpcflow.compile.terminations import looked_at, taken_by
 from hpcflow.model.loops import loops_around, source_iterations, turn_numbers
 from hpcflow.model.workflow import FromTask
 from hpcflow.persist.loop_records import termination_to_json
@@ -19,15 +21,22 @@ from hpcflow.persist.loop_records import termination_to_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from hpcflow.model.loops import Loop
+    from hpcflow.compile.earlier_blocks import Turns
+    from hpcflow.model.loops import Loop, Termination
     from hpcflow.model.workflow import Indices, Workflow
 
 
 def made_of(guard: Guard) -> Made:
-    """The runs that make what a guard looks at."""
-    output = guard.document["output"]
+    """The runs of the task that a guard looks at."""
+    output = guard.document.get("output", "")
     column = FromTask(guard.task, output, guard.elements)
-    return Made(guard.task, guard.action, output, column, guard.iterations)
+    return Made(guard.task, guard.action, output, column, guard.iterations, guard.before)
+
+
+def reads_of(guard: Guard) -> Iterator[Made]:
+    """All runs that a guard reads from."""
+    yield from made_of(guard).by_block()
+    yield from taken_by(guard.taken, guard.elements)
 
 
 Entry = tuple[int, int]  # a task, and an iteration of it
@@ -134,13 +143,22 @@ def find_deciders(workflow: Workflow, tasks: range) -> Deciders:
     """By loop and task, the element whose value ends the loop for each of the task's.
 
     Raises:
-        CompileError: there is not exactly one.
+        CompileError: there is not exactly one, or none that can be told of.
     """
     found: Deciders = {}
     for index, loop in enumerate(workflow.loops):
         if loop.termination is None or not (tasks.start <= loop.first < tasks.stop):
             continue
         decider = workflow.tasks[loop.termination.task]
+        if loop.termination.root == "inputs" and any(
+            loop.holds(other.first) and other.holds(decider.index)
+            for other in workflow.loops[index + 1 :]
+        ):
+            raise CompileError(
+                f"the loop {loop.name!r} can't be ended by an input of task "
+                f"{decider.name!r}, which is in a loop inside it: where iterations have "
+                "jobs of their own, name another `termination_task`, or an output of it"
+            )
         label = _components(workflow, loop)
         labels, elements = np.unique(label[decider.index], return_index=True)
         for task in range(loop.first, loop.last + 1):
@@ -176,6 +194,8 @@ def _components(workflow: Workflow, loop: Loop) -> dict[int, Indices]:
         column = FromTask(one.producer, one.output, one.elements, one.offsets)
         made = Made(one.producer, 0, one.output, column)
         everything = np.arange(workflow.tasks[one.task].num_elements, dtype=np.int64)
+        if one.of_some:
+            everything = everything[one.elements >= 0]
         users.append(starts[one.task] + made.consumers(everything, everything))
         makers.append(starts[one.producer] + made.elements(everything))
     label = np.arange(sum(sizes), dtype=np.int64)
@@ -199,18 +219,49 @@ def guards_of(
     """What decides whether an iteration of a task is executed."""
     found = []
     rest = iteration
-    for index in reversed(loops_around(workflow.loops, task)):
+    around = loops_around(workflow.loops, task)
+    for index in reversed(around):
         loop = workflow.loops[index]
         rest, turn = divmod(rest, loop.iterations)
-        if turn == 0 or loop.termination is None:
+        if loop.termination is None:
             continue
-        maker = workflow.tasks[loop.termination.task]
-        before = source_iterations(workflow.loops, task, iteration, maker.index, index)
-        document = termination_to_json(loop.termination) or {}
-        del document["task"]
-        elements = deciders[index, task]
-        found += [
-            Guard(maker.index, action, elements, before, document)
-            for action in maker.schema.producers(loop.termination.output)
-        ]
+        maker = loop.termination.task
+        if turn == 0:
+            turns = earlier_turns(workflow, maker)
+            if turns and index == around[0]:  # one that goes on with another's turns
+                found += _guards(workflow, loop.termination, deciders[index, task], turns)
+            continue
+        before = source_iterations(workflow.loops, task, iteration, maker, index)
+        if loop.termination.root != "outputs":
+            elements = deciders[index, task]
+            found.append(_by_taken(workflow, loop.termination, elements, before))
+            continue
+        turns = ((maker, before),)
+        found += _guards(workflow, loop.termination, deciders[index, task], turns)
     return tuple(found)
+
+
+def _guards(
+    workflow: Workflow, ends: Termination, elements: Indices, turns: Turns
+) -> list[Guard]:
+    """One for each action that makes what decides. turns: of which the last counts."""
+    if ends.root != "outputs":
+        raise CompileError(
+            f"a loop that goes on with more iterations can't be ended by {ends.root!r} of "
+            f"task {workflow.tasks[ends.task].name!r}: expected a termination by an output"
+        )
+    document = termination_to_json(ends) or {}
+    del document["task"]
+    (task, iterations), *before = turns
+    return [
+        Guard(task, action, elements, iterations, document, before=tuple(before))
+        for action in workflow.tasks[task].schema.producers(ends.output)
+    ]
+
+
+def _by_taken(
+    workflow: Workflow, ends: Termination, elements: Indices, before: range
+) -> Guard:
+    """The guard that looks at what a task has taken in the iteration before."""
+    taken = looked_at(workflow, ends, before[0])
+    return Guard(ends.task, 0, elements, before, {}, ends=ends, taken=taken)

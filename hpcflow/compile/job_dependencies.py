@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpcflow.compile.guards import made_of
+from hpcflow.compile.guards import reads_of
 from hpcflow.compile.packing import item_of_rows
 from hpcflow.compile.plan import Guard, JobDependency, Step
 from hpcflow.compile.sources import made_sources
@@ -76,7 +76,7 @@ def dependencies_of(
     for step in job.steps if aligned else ():
         elements = job.rows[step.task]
         taken = made_sources(workflow, step.task, step.action, job.iteration or 0)
-        for made in (*taken.values(), *map(made_of, job.guards)):
+        for made in (*taken.values(), *(one for g in job.guards for one in reads_of(g))):
             upstream = made.elements(elements)
             mine = made.consumers(items[index], elements)
             for place in places.of(made):

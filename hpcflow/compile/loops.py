@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hpcflow.compile.plan import PlannedLoop
-from hpcflow.model.loops import loops_around, turns_of
-from hpcflow.model.workflow import FromTask
+from hpcflow.model.loops import turn_numbers
+from hpcflow.model.workflow import FromSeveral, FromTask
 from hpcflow.persist.loop_records import termination_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hpcflow.compile.plan import JobPlan, Step
-    from hpcflow.model.loops import Feedback, Loop
+    from hpcflow.model.loops import Feedback, Loop, Termination
     from hpcflow.model.workflow import InputColumn, Workflow
 
 
@@ -29,15 +31,34 @@ class Fed(FromTask):
     before: InputColumn | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FedInPart(FromSeveral):
+    """An input that an earlier turn of a loop makes for some elements.
+
+    before: where it comes from for the others, and for all while no turn has made it.
+    """
+
+    before: InputColumn | None = None
+
+
 def with_feedback(workflow: Workflow, loop: Loop) -> Workflow:
     """The workflow as the tasks of a loop see it in a later turn than the first."""
     tasks = list(workflow.tasks)
     for one in loop.feedback:
         task = tasks[one.task]
         before = task.inputs.get(one.input)
-        while isinstance(before, Fed):
+        while isinstance(before, Fed | FedInPart):
             before = before.before
-        fed = Fed(one.producer, one.output, one.elements, one.offsets, one, before)
+        fed: InputColumn
+        if one.of_some and before is not None:
+            rows = np.arange(len(one.elements), dtype=np.int64)
+            some = np.maximum(one.elements, 0)
+            made = Fed(one.producer, one.output, some, None, one)
+            fed = FedInPart(
+                (before, made), (one.elements >= 0).astype(np.int64), rows, None, before
+            )
+        else:
+            fed = Fed(one.producer, one.output, one.elements, one.offsets, one, before)
         tasks[one.task] = replace(task, inputs={**task.inputs, one.input: fed})
     return replace(workflow, tasks=tuple(tasks))
 
@@ -66,10 +87,10 @@ def surely_makes(workflow: Workflow, task: int, output: str) -> bool:
 
 def as_seen(workflow: Workflow, task: int, iteration: int) -> Workflow:
     """The workflow as one iteration of a task sees it."""
-    turns = turns_of(workflow.loops, task, iteration)
-    for index in loops_around(workflow.loops, task):  # what an inner one changes wins
+    turns = turn_numbers(workflow.loops, task, iteration)
+    for index, turn in turns.items():  # what an inner one changes wins
         loop = workflow.loops[index]
-        if turns[loop.name] and loop.feedback:
+        if turn and loop.feedback:
             workflow = with_feedback(workflow, loop)
     return workflow
 
@@ -84,8 +105,15 @@ def planned_loops(workflow: Workflow, steps: Sequence[Step]) -> tuple[PlannedLoo
     return tuple(found)
 
 
-def loops_json(workflow: Workflow, plan: JobPlan) -> list[dict[str, Any]]:
-    """The loops of a job as `job.json` has them."""
+def loops_json(
+    workflow: Workflow,
+    plan: JobPlan,
+    rules_of: Callable[[Termination], list[dict[str, Any]]],
+) -> list[dict[str, Any]]:
+    """The loops of a job as `job.json` has them.
+
+    rules_of: gives the rules that say whether what a task has taken ends a loop.
+    """
     found = []
     for planned in plan.loops:
         loop = workflow.loops[planned.loop]
@@ -94,9 +122,18 @@ def loops_json(workflow: Workflow, plan: JobPlan) -> list[dict[str, Any]]:
             "first": planned.first,
             "last": planned.last,
             "iterations": loop.iterations,
+            **({"first_turn": loop.first_turn} if loop.first_turn else {}),
         }
         termination = termination_to_json(loop.termination)
-        if loop.termination is not None and termination is not None:
+        if loop.termination is not None and loop.termination.root != "outputs":
+            first = next(
+                number
+                for number, step in enumerate(plan.steps)
+                if step.task == loop.termination.task
+            )
+            rules = rules_of(loop.termination)
+            document["termination"] = {"step": first, "rules": rules}
+        elif loop.termination is not None and termination is not None:
             task = workflow.tasks[loop.termination.task]
             places = [(step.task, step.action) for step in plan.steps]
             steps = [

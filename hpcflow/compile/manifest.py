@@ -85,7 +85,7 @@ def job_json(
             _step(workflow, plan, step, commands[step], rows, files)
             for step in range(len(plan.steps))
         ],
-        **({"loops": loops_json(workflow, plan)} if plan.loops else {}),
+        **({"loops": loops_json(workflow, plan, rows.ending_rules)} if plan.loops else {}),
         **({"guards": rows.guards()} if plan.guards else {}),
     }
     return (json.dumps(job, indent=1, ensure_ascii=False) + "\n").encode()
@@ -117,6 +117,7 @@ def _step(
         "run_stride": task.max_iterations * task.num_actions,
         "element_column": element_column,
         **({"first_element": task.first_element} if task.first_element else {}),
+        **({"first_iteration": later} if (later := task.first_iteration) else {}),
         "inputs": inputs,
         "requires": sorted(
             {

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hpcflow.compile.earlier import EarlierJob
+    from hpcflow.compile.earlier_blocks import Turns
+    from hpcflow.compile.sources import Source
+    from hpcflow.model.loops import Termination
     from hpcflow.model.resources import Resources
     from hpcflow.model.workflow import Indices
 
@@ -48,8 +51,10 @@ class Guard:
     """What ends a loop before a turn of it: a value of the turn before.
 
     task, action: what makes it; elements: whose it is, by element of the guarded task;
-    iterations: of which the last executed one counts. document: the value's output and
-    path, and the condition on it.
+    iterations, before: of which the last executed one counts, see `Made`. document: the
+    value's output and path, and the condition on it. ends: in place of the document, the
+    termination that looks at what the task has taken; taken: where that is, by element of
+    the task.
     """
 
     task: int
@@ -57,6 +62,9 @@ class Guard:
     elements: Indices
     iterations: range
     document: dict[str, Any]
+    ends: Termination | None = None
+    taken: Source | None = None
+    before: Turns = ()
 
 
 class LoopsLeft(NamedTuple):

@@ -45,7 +45,7 @@ class RowSources:
         self._plan = plan
         self._steps = {(s.task, s.action): k for k, s in enumerate(plan.steps)}
         self._runs = UpstreamRuns(workflow, plans, plan)
-        self._cells: list[tuple[tuple[int, int, bool, range], Indices, Indices, int]] = []
+        self._cells: list[tuple[tuple[object, ...], Indices, Indices, int]] = []
         self.columns: list[Column] = []
 
     def add(self, column: Column) -> int:
@@ -84,7 +84,7 @@ class RowSources:
             "from": "upstream",
             "column": self._upstream(source, consumers),
             "output": source.output,
-            **({"last": True} if len(source.iterations) > 1 else {}),
+            **({"last": True} if source.of_several else {}),
         }
         return {**document, "group": True} if source.grouped else document
 
@@ -100,7 +100,7 @@ class RowSources:
                 return self._made(source, rows), Texts(["null"], np.zeros_like(rows))
             document: dict[str, Any] = {"from": "upstream", "output": source.output}
             document |= {"group": True} if source.grouped else {}
-            if len(source.iterations) > 1:
+            if source.of_several:
                 document |= {"last": True, "of": source.task}
             return document, self._runs.cells(source, rows)
         if isinstance(source, Kept):
@@ -208,7 +208,9 @@ class RowSources:
     def _upstream(self, source: Made, consumers: Indices) -> int:
         elements = source.elements(consumers)
         sizes = source.consumers(np.arange(len(consumers)), consumers)
-        key = (source.task, source.action, source.grouped, source.iterations)
+        key = (
+            source.task, source.action, source.grouped, source.iterations, source.before
+        )  # fmt: skip
         for known, same_elements, same_sizes, column in self._cells:
             if (
                 known == key

@@ -8,16 +8,17 @@ import numpy as np
 
 from hpcflow.compile.guards import made_of
 from hpcflow.compile.loops import concerns, with_feedback
-from hpcflow.compile.plan import CompileError
 from hpcflow.compile.row_columns import Numbers, Texts, encode_rows
 from hpcflow.compile.row_sources import RowSources
 from hpcflow.compile.sources import (
     Made,
     action_sources,
     chosen_sources,
+    own_runs,
     rule_path,
     rule_source,
 )
+from hpcflow.compile.terminations import looked_at, rule_of
 from hpcflow.compile.value_classes import condition_input
 from hpcflow.model.conditions import split_path
 from hpcflow.model.loops import loops_around, turns_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from hpcflow.compile.plan import JobPlan
     from hpcflow.compile.sources import Source
+    from hpcflow.model.loops import Termination
     from hpcflow.model.schema import Action
     from hpcflow.model.workflow import Indices, Part, Workflow
 
@@ -74,16 +76,14 @@ class RowBuilder:
     def _earlier(self, task: int, action: int, name: str) -> list[dict[str, Any]]:
         """Where an input was in earlier iterations, where each has jobs of its own."""
         loops, iteration = self._workflow.loops, self._plan.iteration or 0
-        if iteration and len(loops_around(loops, task)) > 1:
-            raise CompileError(
-                f"task {self._workflow.tasks[task].name!r}: `all_iterations` of {name!r} "
-                "needs loops inside each other to pass within one job: give their tasks "
-                "the same resources, and take no group in them"
-            )
+        consumers = self._plan.rows[task]
         found = []
         for turn in range(iteration):
             source = action_sources(self._workflow, task, action, turn)[name]
-            document = self._whole(task, name, source, self._plan.rows[task])
+            document = self._whole(task, name, source, consumers)
+            if len(loops_around(loops, task)) > 1:  # inner ones may have ended before it
+                own = own_runs(self._workflow, task, action, turn)
+                document["ran"] = self._sources.candidates(own, consumers)
             found.append({"turns": turns_of(loops, task, turn), **document})
         return found
 
@@ -201,8 +201,34 @@ class RowBuilder:
         for guard in self._plan.guards:
             consumers = self._plan.rows[self._plan.steps[0].task]
             column = self._sources.candidates(made_of(guard), consumers)
-            found.append({"column": column, **guard.document})
+            document = guard.document
+            if guard.ends is not None:
+                rule = self._ending_rule(guard.ends, guard.taken, guard.elements[consumers])
+                document = {"rules": [rule]}
+            found.append({"column": column, **document})
         return found
+
+    def ending_rules(self, ends: Termination) -> list[dict[str, Any]]:
+        """What ends a loop of the job's rows, where that is no output, as rules."""
+        source = looked_at(self._workflow, ends, self._plan.iteration or 0)
+        consumers = self._plan.rows[ends.task]
+        found = self._ending_rule(ends, source, consumers)
+        for place, changed in self._later_turns(ends.task):
+            later = self._ending_rule(ends, looked_at(changed, ends), consumers)
+            if "source" in later:
+                self._add_turn(found["source"], place, later["source"])
+        return [found]
+
+    def _ending_rule(
+        self, ends: Termination, source: Source | None, consumers: Indices
+    ) -> dict[str, Any]:
+        rule = rule_of(ends)
+        root, name, inside = split_path(rule["path"])
+        document: dict[str, Any] = {"rule": rule, "name": name, "path": inside}
+        if source is not None:
+            found = self._looked_at(ends.task, root, name, source, consumers)
+            document["source"] = found
+        return document
 
     def _looked_at(
         self, task: int, root: str, name: str, source: Source, consumers: Indices

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpcflow.compile.earlier_blocks import earlier_turns
 from hpcflow.compile.loops import Fed, as_seen, surely_makes
 from hpcflow.compile.plan import CompileError
 from hpcflow.model.conditions import split_path
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from hpcflow.compile.earlier_blocks import Turns
     from hpcflow.model.workflow import Indices, InputColumn, Workflow
 
 
@@ -28,6 +31,8 @@ class Made:
     column: None where an earlier action of the same element makes it, else which
         elements of the upstream task do.
     iterations: of that task, of which the last executed one counts.
+    before: where none of these was executed, iterations of other blocks of the task's
+        elements, the latest first.
     """
 
     task: int
@@ -35,6 +40,19 @@ class Made:
     output: str
     column: FromTask | None
     iterations: range = range(1)
+    before: Turns = ()
+
+    @property
+    def of_several(self) -> bool:
+        """Whether the last executed one of several iterations counts."""
+        return len(self.iterations) > 1 or bool(self.before)
+
+    def by_block(self) -> Iterator[Made]:
+        """The same of each block by itself, the latest first."""
+        yield replace(self, before=())
+        for task, iterations in self.before:
+            column = self.column and replace(self.column, task=task)
+            yield Made(task, self.action, self.output, column, iterations)
 
     @property
     def grouped(self) -> bool:
@@ -124,7 +142,9 @@ def _located(
         if source.column is not None:
             again = feeding_loop(workflow.loops, task, name, iteration)
         found = source_iterations(workflow.loops, task, iteration, source.task, again)
-        return replace(source, iterations=found)
+        inside = any(one.holds(task) and one.holds(source.task) for one in workflow.loops)
+        before = () if inside else earlier_turns(workflow, source.task)
+        return replace(source, iterations=found, before=before)
     if isinstance(source, First | Several):
         inner = (_located(workflow, task, iteration, name, s) for s in source.sources)
         return replace(source, sources=tuple(inner))
@@ -134,27 +154,23 @@ def _located(
 
 
 def _earlier(workflow: Workflow, task: int, iteration: int, kept: Kept) -> Source:
-    """What earlier turns made, where each has jobs of its own: the latest first."""
-    around = {*loops_around(workflow.loops, task)}
-    around |= {i for made in kept.makers for i in loops_around(workflow.loops, made.task)}
-    if around != {kept.loop}:
+    """What earlier turns made, where each has jobs of its own: the latest that did."""
+    around = loops_around(workflow.loops, task)
+    if any(loops_around(workflow.loops, made.task) != around for made in kept.makers):
         raise _unsupported(workflow, kept.makers[0].task, kept.makers[0].output)
-    turns = reversed(range(iteration))
-    return First(
-        tuple(
-            replace(made, iterations=range(turn, turn + 1))
-            for turn in turns
-            for made in kept.makers
-        )
+    inside = prod(
+        workflow.loops[index].iterations for index in around[around.index(kept.loop) :]
     )
+    earlier = range(iteration - iteration % inside, iteration)
+    return First(tuple(replace(made, iterations=earlier) for made in kept.makers))
 
 
 def _unsupported(workflow: Workflow, task: int, output: str) -> CompileError:
     return CompileError(
         f"task {workflow.tasks[task].name!r}: what a loop passes on as {output!r} is made "
-        "only where rules hold, which loops inside each other, groups, and what several "
+        "only where rules hold, which groups, tasks in different loops, and what several "
         "tasks make in turn can't pass on; expected an action without rules that makes "
-        "it, or one loop whose tasks have the same resources"
+        "it, or tasks in the same loops"
     )
 
 
@@ -346,6 +362,8 @@ def made_sources(
     for turn in range(iteration) if wanted else ():
         earlier = action_sources(workflow, task, action, turn)
         named += [(name, earlier[name]) for name in wanted]
+        if len(loops_around(workflow.loops, task)) > 1:
+            named.append((f"iteration {turn}", own_runs(workflow, task, action, turn)))
     for rule, source in rule_sources(workflow, task, action, iteration):
         if source is not None:
             named.append((f"rule {rule_path(rule)}", source))
@@ -356,22 +374,30 @@ def made_sources(
         ]
     found: dict[tuple[str, int], Made] = {}
     for name, source in named:
-        for made in _leaves(source):
+        for made in leaves(source):
             found[name, len(found)] = made
     return found
 
 
-def _leaves(source: Source) -> Iterator[Made]:
+def own_runs(workflow: Workflow, task: int, action: int, iteration: int) -> Made:
+    """An action's own runs in one iteration, by element of the task."""
+    elements = np.arange(workflow.tasks[task].num_elements, dtype=np.int64)
+    column = FromTask(task, "", elements)
+    return Made(task, action, "", column, range(iteration, iteration + 1))
+
+
+def leaves(source: Source) -> Iterator[Made]:
+    """What runs make of a source; as a group, where that is of some elements alone."""
     if isinstance(source, Made):
-        yield source
+        yield from source.by_block()
     elif isinstance(source, Kept):
         yield from source.makers
     elif isinstance(source, First):
         for one in source.sources:
-            yield from _leaves(one)
+            yield from leaves(one)
     elif isinstance(source, Several):
         for number, part in enumerate(source.sources):
-            for made in _leaves(part):
+            for made in leaves(part):
                 yield _as_group(made, source.column, number)
 
 

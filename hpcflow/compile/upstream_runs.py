@@ -10,7 +10,7 @@ from hpcflow.compile.packing import item_of_rows
 from hpcflow.compile.row_columns import Lists, Numbers, Together, UpstreamGroups
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hpcflow.compile.earlier import EarlierJob
     from hpcflow.compile.plan import JobPlan
@@ -31,7 +31,7 @@ class UpstreamRuns:
     def cells(self, source: Made, consumers: Indices) -> Column:
         """Which runs of other jobs make a value of these elements."""
         elements = source.elements(consumers)
-        if len(source.iterations) > 1:
+        if source.of_several:
             column: Column = self.candidates(source, elements)
         else:
             column = Numbers(
@@ -41,7 +41,7 @@ class UpstreamRuns:
             return column
         sizes = source.consumers(np.arange(len(consumers)), consumers)
         bounds = np.searchsorted(sizes, np.arange(len(consumers) + 1))
-        if len(source.iterations) > 1:
+        if source.of_several:
             return Lists(column, bounds)
         return UpstreamGroups(*self._runs(source, elements, source.iterations[0]), bounds)
 
@@ -57,15 +57,23 @@ class UpstreamRuns:
 
     def candidates(self, source: Made, elements: Indices) -> Column:
         """By element, ranges of runs of which the first that was executed counts."""
+        found: list[Column] = []
+        for block in source.by_block():
+            found += self._ranges(block, elements)
+        return Together(found)
+
+    def _ranges(self, source: Made, elements: Indices) -> Iterator[Numbers]:
         iterations = self._iterations(source.task, source.action)
         if iterations:
-            wanted = (i for i in iterations if i in source.iterations)
-            runs = [self._runs(source, elements, iteration) for iteration in wanted]
-            return Together([Numbers("[%d,%d,%d,1,1]", one) for one in runs])
+            for iteration in iterations:
+                if iteration in source.iterations:
+                    runs = self._runs(source, elements, iteration)
+                    yield Numbers("[%d,%d,%d,1,1]", runs)
+            return
         latest_first = source.iterations[::-1]
         step = self._workflow.tasks[source.task].num_actions
         form = f"[%d,%d,%d,-{step},{len(latest_first)}]"
-        return Together([Numbers(form, self._runs(source, elements, latest_first[0]))])
+        yield Numbers(form, self._runs(source, elements, latest_first[0]))
 
     def _iterations(self, task: int, action: int) -> list[int]:
         """The iterations of an action that other jobs execute, the latest first."""

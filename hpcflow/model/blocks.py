@@ -151,6 +151,11 @@ class TaskIndex:
         """The place in `tasks` of the task that an entry of the record belongs to."""
         return self._of[entry]
 
+    def block(self, entry: int) -> Block:
+        """The block that an entry of the record is."""
+        task = self.tasks[self._of[entry]]
+        return next(one for one in task.blocks if one.index == entry)
+
     def find(self, name: str) -> WholeTask | None:
         """The task of a name; None where there is none."""
         return next((task for task in self.tasks if task.name == name), None)

@@ -25,13 +25,16 @@ class Termination:
     """When an element needs no further iteration: its condition holds after one.
 
     task: whose value is looked at; output, path: which value, and the part of it (keys
-    of maps, places in lists); condition: as `hpcflow.model.conditions` reads it.
+    of maps, places in lists); condition: as `hpcflow.model.conditions` reads it. root:
+    what the value is: one of the task's "outputs", or, by the name in `output`, one of
+    the "inputs" that it had in the iteration, or of its first action's "resources".
     """
 
     task: int
     output: str
     path: tuple[str | int, ...]
     condition: Mapping[str, Any]
+    root: str = "outputs"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +43,8 @@ class Feedback:
 
     producer, output: the task of the loop that makes it, and what that calls it.
     elements: the producer's element for each element of `task`; or, where `offsets` is
-        given, element e receives the list of `elements[offsets[e]:offsets[e + 1]]`.
+        given, element e receives the list of `elements[offsets[e]:offsets[e + 1]]`. -1:
+        the loop does not change it for this element (never of lists).
     """
 
     task: int
@@ -50,10 +54,18 @@ class Feedback:
     elements: NDArray[np.int64]
     offsets: NDArray[np.int64] | None = None
 
+    @property
+    def of_some(self) -> bool:
+        """Whether only some elements are concerned."""
+        return bool((self.elements < 0).any())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loop:
-    """A loop over the tasks `first` to `last` (both included)."""
+    """A loop over the tasks `first` to `last` (both included).
+
+    first_turn: of one that goes on with another one's turns, how many that has.
+    """
 
     name: str
     first: int
@@ -61,6 +73,7 @@ class Loop:
     iterations: int
     termination: Termination | None = None
     feedback: tuple[Feedback, ...] = ()
+    first_turn: int = 0
 
     def holds(self, task: int) -> bool:
         """Whether a task is in the loop."""
@@ -89,9 +102,14 @@ def turn_numbers(loops: Sequence[Loop], task: int, iteration: int) -> dict[int, 
 
 
 def turns_of(loops: Sequence[Loop], task: int, iteration: int) -> dict[str, int]:
-    """The turn of each loop in an iteration of a task, by name, outermost first."""
+    """The turn of each loop in an iteration of a task, by name, outermost first.
+
+    Turns are counted over all that a loop has grown by.
+    """
     turns = turn_numbers(loops, task, iteration)
-    return {loops[index].name: turn for index, turn in turns.items()}
+    return {
+        loops[index].name: loops[index].first_turn + turn for index, turn in turns.items()
+    }
 
 
 def source_iterations(

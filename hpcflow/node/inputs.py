@@ -108,7 +108,7 @@ class Inputs:
             known = row.histories.setdefault((step.index, name), {})
             source = step.inputs[name]
             for number, one in enumerate(source.get("earlier", ())):
-                if number not in known:
+                if number not in known and self.sources.ran(one, row.columns):
                     self._note(known, number, one["turns"], name, one, row)
             self._note(known, iteration, turns, name, source, row)
 

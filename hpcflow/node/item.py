@@ -23,7 +23,7 @@ from jobstores.errors import JobStoreError
 from jobstores.linked import open_records
 
 if TYPE_CHECKING:
-    from hpcflow.node.turns import Guards, Loops
+    from hpcflow.node.turns import GuardedLoops, Guards, Loops
     from hpcflow.node.upstream import UpstreamRuns
     from jobstores.attempts import Attempt
     from jobstores.port import ObjectPort
@@ -135,16 +135,17 @@ def _loop(
 ) -> ItemLoop:
     item, number = attempt.item, attempt.number
     upstream = _upstream(port, manifest)
+    inputs = Inputs(port, manifest, upstream)
     place = f"{manifest.submission}/{manifest.job}/{item.item}.{number}"
     limit = manifest.time_limit_s
     starter = Starter(
         manifest.steps,
         attempt.accepted,
-        Inputs(port, manifest, upstream),
+        inputs,
         Launcher(manifest, item.item, number),
         processes.Spawner(null_fd),
         None if limit is None else begun_at + limit,
-        _turns(port, manifest, upstream),
+        _turns(port, manifest, upstream, inputs),
     )
     return ItemLoop(
         port,
@@ -178,17 +179,22 @@ def _upstream(port: ObjectPort, manifest: manifests.Manifest) -> UpstreamRuns | 
 
 
 def _turns(
-    port: ObjectPort, manifest: manifests.Manifest, upstream: UpstreamRuns | None
-) -> Loops | Guards | None:
+    port: ObjectPort,
+    manifest: manifests.Manifest,
+    upstream: UpstreamRuns | None,
+    inputs: Inputs,
+) -> Loops | Guards | GuardedLoops | None:
     """What knows of the job's loops; its module loads only where there are any."""
     if not manifest.loops and not manifest.guards:
         return None
-    from hpcflow.node.turns import Guards, Loops
+    from hpcflow.node.turns import GuardedLoops, Guards, Loops
 
-    if manifest.guards:
-        assert upstream is not None
-        return Guards(upstream, manifest)
-    return Loops(port, manifest.loops)
+    loops = Loops(port, manifest.loops, inputs.sources)
+    if not manifest.guards:
+        return loops
+    assert upstream is not None
+    guards = Guards(upstream, manifest, inputs.sources)
+    return GuardedLoops(guards, loops) if manifest.loops else guards
 
 
 def _seconds(name: str, default: float) -> float:

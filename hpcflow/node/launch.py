@@ -193,7 +193,7 @@ class Launcher:
             return ""
         own = self._own if step.files is not None else f"a{step.action}.{self._own}"
         if iteration is not None:
-            own = f"i{iteration}/{own}"
+            own = f"i{step.first_iteration + iteration}/{own}"
         return f"{step.task_name}/e{step.first_element + step.element(row)}/{own}"
 
     def _folder(self, path: str) -> str:
@@ -321,7 +321,7 @@ def _iteration_environment(
             "HPCFLOW_RUN_ID": iteration_id + step.action,
             "HPCFLOW_ELEMENT_ID": element_id,
             "HPCFLOW_ELEMENT_ITER_ID": iteration_id,
-            "HPCFLOW_ELEMENT_ITER_IDX": iteration,
+            "HPCFLOW_ELEMENT_ITER_IDX": step.first_iteration + iteration,
             "HPCFLOW_ELEMENT_ITER_LOOP_IDX": turns,
         }
     )

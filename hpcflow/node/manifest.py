@@ -37,16 +37,19 @@ class Loop:
     """A loop over the steps `first` to `last` of each row.
 
     termination: None, or what a row fulfils that needs no further turn: a `condition` on
-    an `output` of a `step`, or on the part of it at `path`.
+    an `output` of a `step`, or on the part of it at `path`; or `rules`, which look at what
+    there is when it is the turn of the `step`. first_turn: how many turns
+    were executed before the job's first one, of a loop that goes on with these.
     """
 
-    __slots__ = ("first", "iterations", "last", "name", "termination")
+    __slots__ = ("first", "first_turn", "iterations", "last", "name", "termination")
 
     def __init__(self, fields: Dict[str, Any]) -> None:
         self.name: str = fields["name"]
         self.first: int = fields["first"]
         self.last: int = fields["last"]
         self.iterations: int = fields["iterations"]
+        self.first_turn: int = fields.get("first_turn", 0)
         self.termination: Dict[str, Any] | None = fields.get("termination")
 
 
@@ -69,6 +72,7 @@ class Step:
         "file",
         "files",
         "first_element",
+        "first_iteration",
         "function",
         "histories",
         "index",
@@ -110,6 +114,7 @@ class Step:
         self.element_column: int = fields["element_column"]
         # What elements are called: those added to a task are counted behind its others.
         self.first_element: int = fields.get("first_element", 0)
+        self.first_iteration: int = fields.get("first_iteration", 0)
         self.inputs: Dict[str, Dict[str, Any]] = fields["inputs"]
         # Inputs of which the run gets the values in all iterations up to its own.
         self.histories = [name for name, one in self.inputs.items() if "earlier" in one]

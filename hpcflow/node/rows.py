@@ -26,6 +26,13 @@ class Outcomes(List["Record"]):
         self._kept: Dict[Tuple[int, str], Tuple[int, List[int], Record]] = {}
         self._count = 0
 
+    def now(self) -> Outcomes:
+        """What they are at present, which does not change any more."""
+        found = Outcomes(list(self._turns))
+        found.extend(self)
+        found._kept, found._count = dict(self._kept), self._count
+        return found
+
     def keep(self, step: int, record: Record) -> None:
         """Note a record, but where a rule kept the run from being executed."""
         if record["t"] == "skip" and record.get("rule"):
@@ -59,14 +66,15 @@ class RowState:
 
     at: the step whose turn it is. turns: of each loop of the job, its present turn.
     executed: how many runs were; marks: how many there were when each loop's turn
-    began. settled: False while it has to be asked what is next: after a step in a job
-    with loops, and at the start in one with guards. undecided: why what is left can't be
-    decided; empty where it can.
+    began. seen: by loop, the outcomes up to the step whose inputs may end it. settled:
+    False while it has to be asked what is next: after a step in a job with loops, and at
+    the start in one with guards. undecided: why what is left can't be decided; empty where
+    it can.
     """
 
     __slots__ = (
         "at", "columns", "executed", "histories", "marks",
-        "number", "outcomes", "settled", "turns",
+        "number", "outcomes", "seen", "settled", "turns",
         "undecided",
     )  # fmt: skip
 
@@ -80,6 +88,7 @@ class RowState:
         self.outcomes = Outcomes(self.turns)
         self.marks = [0] * loops
         self.executed = 0
+        self.seen: Dict[int, Outcomes] = {}
         # by step and input: of each iteration its turns and the encoded value
         self.histories: Dict[Tuple[int, str], Dict[int, Any]] = {}
         self.settled = not guarded

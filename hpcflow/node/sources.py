@@ -105,6 +105,17 @@ class Sources:
             tolerance.settle()
         return value
 
+    def ran(self, source: Dict[str, Any], row: List[Any]) -> bool:
+        """Whether there was the earlier iteration that a source is of.
+
+        Raises:
+            Defer, NotYet: that can't be told now.
+        """
+        if "ran" not in source:
+            return True
+        assert self._upstream is not None
+        return next(self._upstream.executed(row[source["ran"]]), None) is not None
+
     def check(self, index: int, row: List[Any], outcomes: List[Record]) -> bool:
         """Whether an earlier step of the row succeeded; False if that does not matter."""
         return self._check(index, outcomes[index], row)
@@ -256,9 +267,9 @@ def _places(source: Dict[str, Any], cell: Any) -> Iterator[List[int]]:
 
 def outputs_of(source: Dict[str, Any]) -> Iterator[str]:
     """The outputs of other jobs' runs that a source may take."""
-    if source["from"] == "upstream":
+    if source.get("from") == "upstream":
         yield source["output"]
-    if source["from"] == "chosen":
+    if source.get("from") == "chosen":
         yield from outputs_of(source["source"])
     for inner in source.get("sources", ()):
         yield from outputs_of(inner)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hpcflow.node.manifest import Step
     from hpcflow.node.processes import Spawner
     from hpcflow.node.rows import RowState
-    from hpcflow.node.turns import Guards, Loops
+    from hpcflow.node.turns import GuardedLoops, Guards, Loops
     from jobstores.records import Record
 
 LEAST_TIME_S = 5.0  # with less than this left of the time limit nothing starts
@@ -55,7 +55,7 @@ class Starter:
         launcher: Launcher,
         spawner: Spawner,
         end_at: float | None,
-        turns: Loops | Guards | None = None,
+        turns: Loops | Guards | GuardedLoops | None = None,
     ) -> None:
         self.launcher = launcher
         self._steps = steps

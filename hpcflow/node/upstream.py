@@ -40,7 +40,7 @@ class UpstreamRuns:
             for step in manifest.steps
             for source in step.sources()
             for output in outputs_of(source)
-        ).union(guard["output"] for guard in manifest.guards)
+        ).union(_deciding(manifest))
         jobs = [(other.submission, other.job) for other in manifest.upstream]
         self._items = UpstreamItems(port, jobs, wanted)
         self._jobs: Dict[int, manifests.Manifest] = {}
@@ -202,6 +202,15 @@ class UpstreamRuns:
             and (run - step.run_base) % step.run_stride % step.num_actions == 0
         ]
         return max(fitting, key=lambda step: step.run_base, default=None)
+
+
+def _deciding(manifest: manifests.Manifest) -> Iterator[str]:
+    """The outputs of other jobs' runs that what ends loops looks at."""
+    terminations = [loop.termination for loop in manifest.loops if loop.termination]
+    for ends in (*manifest.guards, *terminations):
+        if "rules" in ends:
+            yield from outputs_of(ends)
+    yield from (guard["output"] for guard in manifest.guards if "output" in guard)
 
 
 def _parts(places: Sequence[List[int]]) -> Iterator[List[List[int]]]:

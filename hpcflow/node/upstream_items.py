@@ -8,7 +8,7 @@ that a reducer of a million runs stays small.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Sequence, Set, Tuple
 
 from jobstores.attempts import read_attempts
 from jobstores.decisions import Item, resolve
@@ -33,7 +33,7 @@ class ItemRuns:
     its own record says that it did all that it had to, or said of each run why not.
     """
 
-    __slots__ = ("asked_at", "failures", "fenced", "size", "through", "values")
+    __slots__ = ("asked_at", "failures", "fenced", "others", "size", "through", "values")
 
     def __init__(
         self, decision: Decision | None, wanted: frozenset[str], asked_at: int
@@ -47,19 +47,26 @@ class ItemRuns:
         )
         self.values: Dict[str, Dict[int, Any]] = {name: {} for name in wanted}
         self.failures: Dict[int, Record] = {}
+        self.others: Set[int] = set()  # that succeeded, and made nothing that is wanted
         records = {} if decision is None else decision.records
         self.size = len(records)
         for run, record in records.items():
             if not record.get("ok"):
                 self.failures[run] = record
                 continue
+            if wanted.isdisjoint(record["out"]):
+                self.others.add(run)
             for name, value in record["out"].items():
                 if name in wanted:
                     self.values[name][run] = value
 
     def knows(self, run: int) -> bool:
         """Whether the run is decided."""
-        return run in self.failures or any(run in known for known in self.values.values())
+        return (
+            run in self.failures
+            or run in self.others
+            or any(run in known for known in self.values.values())
+        )
 
 
 class UpstreamItems:

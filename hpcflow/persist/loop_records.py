@@ -43,6 +43,7 @@ def loops_to_json(
                 "iterations": loop.iterations,
                 "termination": termination_to_json(loop.termination),
                 "feedback": feedback,
+                **({"first_turn": loop.first_turn} if loop.first_turn else {}),
             }
         )
     return documents
@@ -57,6 +58,7 @@ def termination_to_json(termination: Termination | None) -> dict[str, Any] | Non
         "output": termination.output,
         "path": list(termination.path),
         "condition": values.encode(dict(termination.condition)),
+        **({} if termination.root == "outputs" else {"root": termination.root}),
     }
 
 
@@ -84,6 +86,7 @@ def loops_from_json(
                     _feedback(fields, f"loops/{number}/{place}", tables, column)
                     for place, fields in enumerate(document["feedback"])
                 ),
+                document.get("first_turn", 0),
             )
         )
     return tuple(loops)
@@ -97,6 +100,7 @@ def _termination(document: dict[str, Any] | None) -> Termination | None:
         document["output"],
         tuple(document["path"]),
         values.decode(document["condition"]),
+        document.get("root", "outputs"),
     )
 
 

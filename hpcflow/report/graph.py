@@ -70,7 +70,12 @@ def workflow_graph(workflow: Workflow) -> WorkflowGraph:
     """The graph of a workflow. What a task has grown by is part of it."""
     places = _places(workflow)
     loops = tuple(
-        GraphLoop(loop.name, places[loop.first], places[loop.last], loop.iterations)
+        GraphLoop(
+            loop.name,
+            places[loop.first],
+            places[loop.last],
+            max(o.first_turn + o.iterations for o in workflow.loops if o.name == loop.name),
+        )
         for loop in workflow.loops
         if workflow.tasks[loop.first].continues is None
     )
@@ -89,7 +94,11 @@ def workflow_graph(workflow: Workflow) -> WorkflowGraph:
                     tuple(loop.name for loop in loops if loop.first <= place <= loop.last),
                 )
             )
-    edges = (*_forward(workflow), *_back(workflow))
+    edges = [  # iterations that were added are the same edges again
+        edge
+        for edge in (*_forward(workflow), *_back(workflow))
+        if not workflow.tasks[edge.target].first_iteration
+    ]
     return WorkflowGraph(workflow.name, tuple(tasks), _joined(edges, places), loops)
 
 
@@ -108,8 +117,6 @@ def _joined(edges: Iterable[GraphEdge], places: dict[int, int]) -> tuple[GraphEd
     found: dict[tuple[object, ...], GraphEdge] = {}
     for edge in edges:
         source, target = places[edge.source], places[edge.target]
-        if source == target and not edge.back:
-            continue  # iterations that were added, which take over from the others
         key = (source, target, edge.values, edge.grouped, edge.back)
         known = found[key].elements if key in found else 0
         found[key] = replace(
@@ -154,6 +161,7 @@ def _back(workflow: Workflow) -> Iterator[GraphEdge]:
             names, count = found.get(key, ([], 0))
             if item.input not in names:
                 names.append(item.input)
-            found[key] = (names, max(count, len(np.unique(item.elements))))
+            makers = np.unique(item.elements[item.elements >= 0])
+            found[key] = (names, max(count, len(makers)))
     for (source, target, grouped), (names, count) in found.items():
         yield GraphEdge(source, target, tuple(names), count, grouped, back=True)

@@ -204,6 +204,7 @@ class _Count:
                 task: count
                 for task, count in self._undone(job, item, None).items()
                 if self._info[task]["max_iterations"] > 1
+                or self._info[task].get("continues", (0, 0, 0))[2]
             }
         )
 

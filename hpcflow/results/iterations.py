@@ -59,15 +59,14 @@ class IterationReader:
     def input(self, task: int, name: str, element: int, iteration: int) -> Any:
         """An input of one iteration of an element; None where it was not made."""
         loop = feeding_loop(self._loops, task, name, iteration)
-        if loop is None:
+        feedback = () if loop is None else self._loops[loop].feedback
+        one = next((f for f in feedback if (f.task, f.input) == (task, name)), None)
+        if one is None or (one.offsets is None and one.elements[element] < 0):
             column = self._results.input_column(task, name)
-            if any(self._beside(task, producer) for producer in _producers(column)):
+            if any(self._beside(task, producer) for producer in producers(column)):
                 value = self._given(column, element, task, iteration)
                 return self._results.with_parts(task, name, element, value)
             return self._first_input(task, name)[element]
-        one = next(
-            f for f in self._loops[loop].feedback if (f.task, f.input) == (task, name)
-        )
         column = FromTask(one.producer, one.output, one.elements, one.offsets)
         value = self._given(column, element, task, iteration, loop)
         return self._results.with_parts(task, name, element, value)
@@ -143,13 +142,13 @@ class IterationReader:
         )
 
 
-def _producers(column: InputColumn) -> Iterator[int]:
+def producers(column: InputColumn) -> Iterator[int]:
     """The tasks whose outputs a column takes."""
     if isinstance(column, FromTask):
         yield column.task
     elif isinstance(column, FromSeveral):
         for part in column.parts:
-            yield from _producers(part)
+            yield from producers(part)
 
 
 def _cells(values: list[Any]) -> Cells:

@@ -206,7 +206,7 @@ class ResultsReader:
 
     def _members(self, column: InputColumn) -> Cells:
         if isinstance(column, FromTask):
-            return self.output(column.task, column.output)[column.elements]
+            return self._last_made(column.task, column.output)[column.elements]
         if isinstance(column, FromSeveral):
             members = np.empty(len(column.part), dtype=object)
             for number, part in enumerate(column.parts):
@@ -223,6 +223,22 @@ class ResultsReader:
         if (task, name) not in self._outputs:
             self._outputs[task, name] = self._read_output(task, name)
         return self._outputs[task, name]
+
+    def _last_made(self, task: int, name: str) -> Cells:
+        """An output of the last executed iterations, those of earlier blocks among them."""
+        info = self._base.info["tasks"]
+        whole, element, iteration = info[task].get("continues", (task, 0, 0))
+        if not iteration:
+            return self.output(task, name)
+        places = [one.get("continues", (k, 0, 0)) for k, one in enumerate(info[:task])]
+        before = max(  # each goes on behind the one before
+            k for k, place in enumerate(places) if tuple(place[:2]) == (whole, element)
+        )
+        cells = self._last_made(before, name).astype(object)
+        begun = np.zeros(len(cells), dtype=bool)
+        begun[self.rows_with_records(task) // info[task]["max_iterations"]] = True
+        _put_cells(cells, begun, self.output(task, name)[begun])
+        return cells
 
     def _read_output(self, task: int, name: str) -> Cells:
         info = self._base.info["tasks"][task]

@@ -9,7 +9,7 @@ import numpy as np
 from hpcflow.errors import NoSuchPartError
 from hpcflow.model.blocks import TaskIndex
 from hpcflow.model.workflow import FromValues
-from hpcflow.results.iterations import IterationReader
+from hpcflow.results.iterations import IterationReader, producers
 from hpcflow.results.table import Cells, ResultsReader, Table
 
 if TYPE_CHECKING:
@@ -59,8 +59,17 @@ class WholeResults:
         return self._reader.names(self.whole(task).index)
 
     def input(self, task: int, name: str) -> Cells:
-        """One input of a task, for each element, in its first iteration."""
-        return self._column(task, lambda entry: self._reader.input(entry, name))
+        """One input of a task, for each element, in its first iteration.
+
+        What a task of the same loop makes is that of the last one.
+        """
+        last = any(
+            self._index.block(producer).first_iteration == block.first_iteration
+            for block in self.whole(task).blocks
+            if block.first_iteration
+            for producer in producers(self._reader.input_column(block.index, name))
+        )
+        return self._column(task, lambda entry: self._reader.input(entry, name), last=last)
 
     def output(self, task: int, name: str) -> Cells:
         """One output of each element's last iteration; None where it was not made."""
@@ -81,7 +90,7 @@ class WholeResults:
         if later:
             found = found.astype(object)
         for block in sorted(later, key=lambda block: block.first_iteration):
-            cells = read(block.index)
+            cells = read(block.index).tolist()
             for element in self._begun(block):
                 found[block.first_element + element] = cells[element]
         return found

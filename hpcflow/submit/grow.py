@@ -25,13 +25,15 @@ class GrowthReport:
 
     tasks: the names of new ones. elements: of these, and those that tasks have got.
     runs: the most that all of these may have. grown: by the name of a task that there was,
-    how many elements it has got.
+    how many elements it has got. iterations: by the name of a loop, how many more turns
+    an element may have.
     """
 
     tasks: tuple[str, ...]
     elements: int
     runs: int
     grown: dict[str, int] = field(default_factory=dict)
+    iterations: dict[str, int] = field(default_factory=dict)
 
 
 def grow_workflow(
@@ -72,11 +74,21 @@ def grow_workflow(
     new = grown.tasks[len(known.tasks) :]
     got: Counter[str] = Counter()
     for task in new:
-        if task.continues is not None:
+        if task.continues is not None and not task.first_iteration:
             got[task.name] += task.num_elements
+    turns: dict[str, int] = {}
+    for loop in grown.loops[len(known.loops) :]:
+        if loop.first_turn:
+            turns[loop.name] = loop.first_turn + loop.iterations
     return GrowthReport(
         tuple(task.name for task in new if task.continues is None),
-        sum(task.num_elements for task in new),
+        sum(task.num_elements for task in new if not task.first_iteration),
         sum(task.num_runs for task in new),
         dict(got),
+        {name: turns[name] - _most_turns(known, name) for name in turns},
     )
+
+
+def _most_turns(workflow: Workflow, name: str) -> int:
+    loops = (one for one in workflow.loops if one.name == name)
+    return max(one.first_turn + one.iterations for one in loops)

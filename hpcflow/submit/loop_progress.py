@@ -110,7 +110,12 @@ class LoopProgress:
         return last
 
     def _all_end(self, termination: Termination, rows: NDArray[np.int64]) -> bool:
-        """Whether all of these iterations of a loop's deciding task end it."""
+        """Whether all of these iterations of a loop's deciding task end it.
+
+        What a task takes isn't looked up here: the jobs of the next turn find it out.
+        """
+        if termination.root != "outputs":
+            return False
         condition = parse_condition(termination.condition)
         made = self._made(termination.task, termination.output)
         return all(

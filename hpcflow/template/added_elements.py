@@ -182,7 +182,7 @@ class _Adder:
             offers=offers_of(state, choosing=choosing),
             inputs={name: split(column) for name, column in block.inputs.items()},
             resources=self._resources_like(target, block, specs),
-            max_iterations=target.max_iterations,
+            max_iterations=self._before.blocks.num_iterations(target.index),
         )
         check_uses(block, place, self._context)
         return block
@@ -261,7 +261,7 @@ class _Adder:
                 )
                 continue
             try:
-                found.append(continued_loop(loop, self._workflow.tasks, grown))
+                found.append(continued_loop(loop, self._workflow, grown))
             except CannotPropagateError as error:
                 self._problem(f"the loop {loop.name!r} {error}")
         return found

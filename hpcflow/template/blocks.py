@@ -28,9 +28,12 @@ class Blocks:
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._blocks: dict[int, list[Task]] = {}
         self._of: dict[int, tuple[int, int]] = {}  # by block: its task, and first element
+        self._last: dict[tuple[int, int], Task] = {}  # of these, that of the last turns
         for task in tasks:
             whole = task.index if task.continues is None else task.continues
-            self._of[task.index] = (whole, task.first_element)
+            self._of[task.index] = place = (whole, task.first_element)
+            if task.first_iteration >= self._iterations(place):
+                self._last[place] = task
             if task.first_iteration == 0:
                 self._blocks.setdefault(whole, []).append(task)
 
@@ -41,6 +44,18 @@ class Blocks:
     def num_elements(self, task: int) -> int:
         """How many elements a task has in all."""
         return sum(block.num_elements for block in self._blocks[task])
+
+    def num_iterations(self, task: int) -> int:
+        """How many iterations an element of a task may have, in all."""
+        return max(self._iterations((task, one.first_element)) for one in self.of(task))
+
+    def _iterations(self, place: tuple[int, int]) -> int:
+        last = self._last.get(place)
+        return 0 if last is None else last.first_iteration + last.max_iterations
+
+    def latest(self, block: Task) -> Task:
+        """The block of the same elements that has their last iterations."""
+        return self._last[self._of[block.index]]
 
     def whole(self, task: int) -> Task:
         """A task with the elements of all of its blocks: what later tasks may take."""
@@ -55,9 +70,11 @@ class Blocks:
         if isinstance(column, FromSeveral):
             parts = tuple(self.split(part) for part in column.parts)
             return FromSeveral(parts, column.part, column.row, column.offsets)
-        if not isinstance(column, FromTask) or len(self._blocks.get(column.task, ())) < 2:
+        if not isinstance(column, FromTask) or column.task not in self._blocks:
             return column
-        blocks = self._blocks[column.task]
+        blocks = [self.latest(block) for block in self._blocks[column.task]]
+        if len(blocks) < 2:
+            return replace(column, task=blocks[0].index)
         firsts = np.array([block.first_element for block in blocks], dtype=np.int64)
         part = np.searchsorted(firsts, column.elements, side="right") - 1
         used, part = np.unique(part, return_inverse=True)

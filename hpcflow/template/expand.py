@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hpcflow.model.resources import Resources
     from hpcflow.model.schema import TaskSchema
-    from hpcflow.model.workflow import Chosen, Indices, InputColumn, Part
+    from hpcflow.model.workflow import Chosen, FromTask, Indices, InputColumn, Part
     from hpcflow.template.context import Context
     from hpcflow.template.element_sets import ElementSetSpec
     from hpcflow.template.imports import Imported
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ExpandedSet:
-    """The elements of one element set; parts: what is put into their inputs' values."""
+    """The elements of one element set; parts: what is put into their inputs' values.
+
+    taken_over: by input that is another task's input, which one's elements have it.
+    """
 
     count: int
     columns: dict[str, InputColumn]
@@ -43,6 +46,7 @@ class ExpandedSet:
     imports: list[tuple[str, Imported, Indices]]  # by input, with the rows taken
     chosen: dict[str, Chosen] = field(default_factory=dict)
     group_rules: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
+    taken_over: dict[str, FromTask] = field(default_factory=dict)
 
 
 class SetExpander:
@@ -101,6 +105,7 @@ class SetExpander:
             taker.imports,
             chosen,
             groups.rules,
+            taker.taken_over(nesting),
         )
 
     def _check_left_out(self, chosen: Collection[str]) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpcflow.model.conditions import RuleTest, split_path
 from hpcflow.model.loops import Feedback
 from hpcflow.model.workflow import FromTask, Indices, Task
-from hpcflow.template.columns import rows_of
+from hpcflow.template.columns import rows_of, take_lists
+from hpcflow.template.problems import listed
+from hpcflow.template.where import of_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hpcflow.model.schema import SchemaInput
     from hpcflow.template.resolve import TaskState
+    from hpcflow.template.where import Mask
 
 Pairs = tuple[Indices, Indices]  # elements of a task, and of another that uses them
 
@@ -37,12 +42,12 @@ def find_feedback(
             if producer is None:
                 wrong += _not_routed(state, item, last, states)
                 continue
-            if item.name in producer.labels and producer.labels[item.name].where:
+            chosen = _chosen(item, producer, states[first : last + 1])
+            if isinstance(chosen, str):
                 wrong.append(
                     f"{producer.name!r} makes {item.name!r} for the next iteration of "
-                    f"{state.name!r} only of some elements: `output_labels` with a `where` "
-                    "can't say what the others go on with; leave the `where` out, or name "
-                    f"{item.name!r} in `non_iterable_parameters`"
+                    f"{state.name!r} only of some elements: {chosen}; leave the `where` "
+                    f"out, or name {item.name!r} in `non_iterable_parameters`"
                 )
                 continue
             source = _source(state, item, producer, states)
@@ -53,6 +58,10 @@ def find_feedback(
                 )
                 continue
             elements, offsets = source
+            if chosen is not None:
+                elements = np.where(chosen[elements], elements, -1)
+            if not (elements >= 0).any():
+                continue
             found.append(
                 Feedback(
                     state.index,
@@ -63,7 +72,63 @@ def find_feedback(
                     offsets,
                 )
             )
-    return tuple(found), wrong
+    return tuple(found + _passed_on(found, states[first : last + 1])), wrong
+
+
+def _passed_on(found: Sequence[Feedback], states: Sequence[TaskState]) -> list[Feedback]:
+    """What tasks of a loop take over from those whose inputs it changes: the same.
+
+    Without those whose inputs it changes by itself, and lists of lists.
+    """
+    changed = {(one.task, one.input): one for one in found}
+    more: list[Feedback] = []
+    for state in states:
+        for name, column in state.taken_over.items():
+            one = changed.get((column.task, column.output))
+            if one is None or (state.index, name) in changed:
+                continue
+            if one.offsets is None and (column.offsets is None or not one.of_some):
+                elements, offsets = one.elements[column.elements], column.offsets
+            elif one.offsets is not None and column.offsets is None:
+                members = np.arange(len(one.elements), dtype=np.int64)
+                members, offsets = take_lists(members, one.offsets, column.elements)
+                elements = one.elements[members]
+            else:
+                continue
+            one = replace(one, task=state.index, input=name)
+            one = replace(one, elements=elements, offsets=offsets)
+            changed[state.index, name] = one
+            more.append(one)
+    return more
+
+
+def _chosen(
+    item: SchemaInput, producer: TaskState, looped: Sequence[TaskState]
+) -> Mask | str | None:
+    """Which of a producer's elements its `output_labels` choose; None: all, or why not.
+
+    looped: the tasks of the loop.
+    """
+    label = producer.labels.get(item.name)
+    if label is None or not label.where or item.name == item.parameter:
+        return None
+    if item.group is not None:
+        return "a `where` of `output_labels` can't choose the members of a group"
+    if sum(item.name in other.labels for other in looped) > 1:
+        return f"several tasks of the loop make {item.name!r}, one with a `where`"
+    mask = of_task(label.where, _task(producer))
+    if isinstance(mask, str):
+        return f"its `where` looks at {mask!r}, which is only known in runs"
+    looked_at = {split_path(RuleTest(rule).path)[1] for rule in label.where}
+    made = {name for other in looped for name in (*other.schema.outputs, *other.labels)}
+    if looked_at & made:
+        names = listed(sorted(looked_at & made))
+        return f"its `where` looks at {names}, which the loop changes"
+    schema = producer.schema
+    makers = schema.producers(label.name)
+    if makers and not schema.actions[makers[-1]].surely_makes(label.name):
+        return "its actions have rules, too"
+    return mask
 
 
 def _producer(

@@ -47,6 +47,11 @@ def join_sets(
     firsts = [0, *np.cumsum([one.count for one in sets]).tolist()]
     state.sets = [(first, one.count) for first, one in zip(firsts, sets, strict=False)]
     state.groups = _join_groups(sets)
+    for name in inputs:
+        taken = [one.taken_over[name] for one in sets if name in one.taken_over]
+        whole = join(list(taken)) if len(taken) == len(sets) else None
+        if isinstance(whole, FromTask):
+            state.taken_over[name] = whole
     return Task(
         state.index,
         state.name,

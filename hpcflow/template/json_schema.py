@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from hpcflow.template.language import TEMPLATE
+from hpcflow.template.keys.additions import ADDING_KEYS, ADDITION
 from hpcflow.template.shape import (
     Anything,
     Choice,
@@ -35,9 +35,10 @@ Document = dict[str, Any]
 
 
 def template_schema() -> Document:
-    """The schema of a whole template, draft 2020-12."""
+    """The schema of a whole template, draft 2020-12; also of those for `hpcflow add`."""
     writer = _Writer()
-    root = writer.record(TEMPLATE)
+    root = writer.record(ADDITION)
+    root["anyOf"] = [{"required": [key]} for key in ADDING_KEYS]
     return {
         "$schema": DIALECT,
         "title": "A template of hpcflow",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hpcflow.model.command_text import parse_command_text
 from hpcflow.model.workflow import Task, Workflow
 from hpcflow.template.added_elements import add_elements
+from hpcflow.template.added_iterations import add_iterations
 from hpcflow.template.context import Context, Place
 from hpcflow.template.env_choice import read_template_environments
 from hpcflow.template.environments import (
@@ -24,7 +25,7 @@ from hpcflow.template.environments import (
 from hpcflow.template.files import read_command_files
 from hpcflow.template.growth import Before, check_environments, grown
 from hpcflow.template.json_text import JsonSyntaxError, parse_json
-from hpcflow.template.keys.additions import ADDITION
+from hpcflow.template.keys.additions import ADDING_KEYS, ADDITION
 from hpcflow.template.language import COMPONENTS, TEMPLATE
 from hpcflow.template.meta_tasks import MetaTasks
 from hpcflow.template.nodes import Node, child, key_at, value_of
@@ -149,12 +150,27 @@ def examine(
     root = _parse(text, problems, file)
     if root is None:
         return Examined(None, problems.sorted(), {})
-    Checker(problems).check(root, TEMPLATE if options.onto is None else ADDITION, ())
+    is_added = options.onto is not None or _only_to_add(root, problems)
+    Checker(problems).check(root, ADDITION if is_added else TEMPLATE, ())
     files: Files = FileFinder(os.path.dirname(file) or ".")
     if is_url(file):
         files = UrlFiles(file)
     workflow, seeds = _build(root, text, problems, files, options, file)
     return Examined(None if problems.any_errors else workflow, problems.sorted(), seeds)
+
+
+def _only_to_add(root: Node, problems: Problems) -> bool:
+    """Report keys that only templates have that are added to a workflow."""
+    keys = [key for key in ADDING_KEYS if key not in TEMPLATE.keys]
+    given = [key for key in keys if isinstance(root.value, dict) and key in root.value]
+    for key in given:
+        problems.add(
+            key_at(root, key),
+            (key,),
+            "this adds to a workflow, which must be named",
+            expected="`hpcflow add WORKFLOW TEMPLATE`",
+        )
+    return bool(given)
 
 
 def _build(
@@ -208,6 +224,7 @@ def _build(
     onto = options.onto
     if onto is not None:
         onto = add_elements(onto, child(root, "add_elements"), resources, context)
+        onto = add_iterations(onto, child(root, "add_iterations"), context)
     before = Before(onto)
     reader = TaskReader(schemas, resources, context, before)
     metas = MetaTasks(
@@ -217,7 +234,9 @@ def _build(
     if options.onto is not None and child(root, "tasks") is None:
         tasks = before.tasks
     if options.onto is not None and not problems.any_errors:
-        used = _used_environments(tasks[len(options.onto.tasks) :], context)
+        new = tasks[len(options.onto.tasks) :]  # iterations have those of their task
+        new = tuple(task for task in new if not task.first_iteration)
+        used = _used_environments(new, context)
         place = Place(key_at(root, "tasks"), ("tasks",))
         check_environments(options.onto.environments, used, place, context)
     if problems.any_errors:

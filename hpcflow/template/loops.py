@@ -7,11 +7,11 @@ from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
-from hpcflow.model.conditions import ConditionError, parse_condition
-from hpcflow.model.loops import Feedback, Loop, Termination
+from hpcflow.model.loops import Feedback, Loop
 from hpcflow.template.feedback import find_feedback
-from hpcflow.template.nodes import Node, broken, child, items, key_at, plain, value_of
+from hpcflow.template.nodes import Node, child, items, key_at, value_of
 from hpcflow.template.problems import listed, nearest
+from hpcflow.template.terminations import read_termination
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,7 +197,7 @@ def connect_loops(
             feedback, wrong = find_feedback(loop.first, loop.last, fixed, complete)
             for message in wrong:
                 context.problems.add(loop.node.at, loop.path, message)
-        ends = _termination(loop, states, tasks, context)
+        ends = read_termination(loop, states, tasks, context)
         loops.append(
             Loop(loop.name, loop.first, loop.last, loop.iterations, ends, feedback)
         )
@@ -212,7 +212,7 @@ def _check_passed_inputs(
     states: Sequence[TaskState],
     context: Context,
 ) -> None:
-    """No task takes over an input that a loop changes, unless the loop changes its own."""
+    """No task takes over an input that a loop changes, unless its own is changed, too."""
     for place, loop in zip(ranges, loops, strict=True):
         changed = {(one.task, one.input) for one in loop.feedback}
         for state in states:
@@ -229,7 +229,9 @@ def _check_passed_inputs(
                         f"{state.name!r} takes over the input {name!r} of a task of the "
                         "loop, which is another one in each iteration",
                         expected="what makes it in the loop as the source, such as "
-                        f"`input_sources: {{{name}: task.TASK.output}}`",
+                        f"`input_sources: {{{name}: task.TASK.output}}`, or an output that "
+                        "passes it on; only tasks of the loop may take it over, as a whole "
+                        "and from one task",
                     )
 
 
@@ -255,91 +257,3 @@ def _fixed(
                 suggestion=nearest(item.value, known),
             )
     return frozenset(item.value for _, item in given)
-
-
-def _termination(
-    loop: LoopRange, states: Sequence[TaskState | None], tasks: TaskNames, context: Context
-) -> Termination | None:
-    task = _termination_task(loop, tasks, context)
-    node = child(loop.node, "termination")
-    where, condition = child(node, "path"), child(node, "condition")
-    if task is None or where is None or condition is None or broken(condition):
-        return None
-    path: Path = (*loop.path, "termination")
-    given = plain(condition)
-    try:
-        parse_condition(given)
-    except ConditionError as error:
-        for fault in error.faults:
-            at, inside = _place(condition, fault.where)
-            context.problems.add(
-                at,
-                (*path, "condition", *inside),
-                fault.message,
-                expected=fault.expected or (listed(fault.valid) if fault.valid else ""),
-                suggestion=nearest(fault.found, fault.valid) if fault.found else "",
-            )
-    kind, _, rest = where.value.partition(".")
-    name, *steps = rest.split(".")
-    state = states[task]
-    if kind in ("inputs", "resources", "environments"):
-        # The inputs of an iteration are known before it: what made them, decides.
-        why = "is what the iteration before has made" if kind == "inputs" else "stays"
-        context.problems.add(
-            where.at,
-            (*path, "path"),
-            f"{where.value!r} {why}, so it can't end a loop after an iteration",
-            expected="outputs.NAME of a task of the loop, which `termination_task` names",
-        )
-    elif state is not None and (kind != "outputs" or name not in state.schema.outputs):
-        outputs = [f"outputs.{output}" for output in state.schema.outputs]
-        context.problems.add(
-            where.at,
-            (*path, "path"),
-            f"the task {state.name!r} has no {where.value!r}",
-            expected=f"one of {listed(outputs)}, or a part of it"
-            if outputs
-            else "the output of another task, named by `termination_task`",
-            suggestion=nearest(where.value, outputs),
-        )
-    parts = tuple(int(step) if step.isdecimal() else step for step in steps)
-    return Termination(task, name, parts, given)
-
-
-def _termination_task(loop: LoopRange, tasks: TaskNames, context: Context) -> int | None:
-    """The task whose values decide; None where it is not one of the loop's."""
-    node = child(loop.node, "termination_task")
-    if node is None:
-        return loop.last
-    path = (*loop.path, "termination_task")
-    span = tasks.find(node.value)
-    if span is None:
-        tasks.report_unknown(node, path, context)
-        return None
-    if "termination" not in loop.node.value:
-        context.problems.add(node.at, path, "there is no `termination` for this task")
-    if not loop.first <= span[-1] <= loop.last:
-        inside = [tasks.names[n] for n in range(loop.first, loop.last + 1)]
-        context.problems.add(
-            node.at,
-            path,
-            f"the task {tasks.names[span[-1]]!r} is not in the loop",
-            expected=f"one of {listed(inside)}",
-        )
-        return None
-    return span[-1]
-
-
-def _place(node: Node, where: tuple[str | int, ...]) -> tuple[int, Path]:
-    """The offset and path of a part of a value, as far as there is one."""
-    for depth, step in enumerate(where):
-        value = node.value
-        if isinstance(value, dict) and step in value:
-            if depth == len(where) - 1:
-                return key_at(node, step), where
-            node = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            node = value[step]
-        else:
-            return node.at, where[:depth]
-    return node.at, where

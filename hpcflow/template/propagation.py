@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hpcflow.model.loops import Loop
-    from hpcflow.model.workflow import Indices, InputColumn
+    from hpcflow.model.workflow import Indices, InputColumn, Workflow
     from hpcflow.template.blocks import Blocks
 
 
@@ -63,13 +63,23 @@ def propagated(
     return _joined(task, [part for part in parts if part.num_elements], blocks, bases)
 
 
-def continued_loop(loop: Loop, tasks: Sequence[Task], grown: Mapping[int, Task]) -> Loop:
+def continued_loop(loop: Loop, workflow: Workflow, grown: Mapping[int, Task]) -> Loop:
     """The same loop over the new blocks of its tasks, all of which have one.
+
+    New elements have all the turns that have been added to it since.
 
     Raises:
         CannotPropagateError: what passes on is not of each element for itself.
     """
-    feedback = []
+    tasks, feedback = workflow.tasks, []
+    more = [
+        other.iterations
+        for other in workflow.loops
+        if other.first_turn
+        and other.name == loop.name
+        and tasks[other.first].continues == loop.first
+        and tasks[other.first].first_element == 0
+    ]
     for one in loop.feedback:
         count, block, maker = len(one.elements), grown[one.task], grown[one.producer]
         if (
@@ -89,6 +99,7 @@ def continued_loop(loop: Loop, tasks: Sequence[Task], grown: Mapping[int, Task])
     ends = loop.termination
     return replace(
         loop,
+        iterations=loop.iterations + sum(more),
         first=grown[loop.first].index,
         last=grown[loop.last].index,
         termination=None if ends is None else replace(ends, task=grown[ends.task].index),
@@ -346,6 +357,7 @@ def _joined(
         propagated=True,
         continues=task.index,
         first_element=blocks.num_elements(task.index),
+        max_iterations=blocks.num_iterations(task.index),
     )
 
 

@@ -15,7 +15,7 @@ from hpcflow.template.rules import read_rules
 
 if TYPE_CHECKING:
     from hpcflow.model.schema import SchemaInput, TaskSchema
-    from hpcflow.model.workflow import Indices, Task
+    from hpcflow.model.workflow import FromTask, Indices, Task
     from hpcflow.template.context import Context
     from hpcflow.template.element_sets import ElementSetSpec, NamedSource
     from hpcflow.template.imports import Imported
@@ -57,6 +57,8 @@ class TaskState:
     sets: the (first, count) of each element set, where the task is expanded.
     groups: by name, the number of each element's group; -1 where it is in none.
     labels: by the name of an input, "p[label]", the output that goes to it.
+    taken_over: by input that is in all element sets the same input of another task, the
+        elements of that one.
     """
 
     index: int
@@ -67,6 +69,7 @@ class TaskState:
     sets: list[tuple[int, int]] = field(default_factory=list)
     groups: dict[str, Indices] = field(default_factory=dict)
     labels: dict[str, Origin] = field(default_factory=dict)
+    taken_over: dict[str, FromTask] = field(default_factory=dict)
 
     @property
     def group_rules(self) -> dict[str, tuple[dict[str, Any], ...]]:

@@ -52,7 +52,14 @@ _FIELDS = {
 
 
 # What rules may look at: by the names of a template.
-RESOURCES_IN_RULES = (*dict.fromkeys((*(f.name for f in fields(Resources)), *_FIELDS)),)
+RESOURCES_IN_RULES = (
+    *dict.fromkeys(
+        (
+            *(field.name for field in fields(Resources)),
+            *(item for item, name in _FIELDS.items() if name),  # not what sets several
+        )
+    ),
+)
 
 
 _RESOLVED = {field.name for field in fields(Resources)} - {"environment"}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcflow.model.resources import AUTO_PACKED
 from hpcflow.template.context import Section
+from hpcflow.template.keys.additions import ADDING_KEYS
 from hpcflow.template.nodes import broken, child, entries, key_at, value_of
 from hpcflow.template.problems import listed, nearest
 from hpcflow.template.quantities import COMPRESSORS
@@ -70,10 +71,9 @@ def refuse_settings(root: Node, context: Context) -> None:
 
 def check_additions(root: Node, context: Context) -> None:
     """Report that a template adds nothing to the workflow that it is added to."""
-    keys = ("tasks", "add_elements")
-    if not any(key in root.value for key in (*keys, "add_iterations")):
+    if not any(key in root.value for key in ADDING_KEYS):
         message = "the template adds nothing"
-        Section(context).add(root.at, (), message, f"one of the keys {listed(keys)}")
+        Section(context).add(root.at, (), message, f"one of the keys {listed(ADDING_KEYS)}")
 
 
 def note_commands(resources: Resources, place: Place, section: Section) -> None:

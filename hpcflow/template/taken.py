@@ -360,6 +360,18 @@ class UpstreamTaker:
         assert isinstance(column, FromTask)
         return Chosen(taken.rules, column)
 
+    def taken_over(self, nesting: Nesting) -> dict[str, FromTask]:
+        """By input that is as a whole an input of another task, whose elements have it."""
+        found: dict[str, FromTask] = {}
+        for name, taken in self.taken.items():
+            origin = self._set.sources[name]
+            if origin is not None and origin.kind == "input" and not origin.part:
+                members = FromTask(taken.task, origin.name, taken.rows, taken.offsets)
+                column = take(members, self._set.chosen(name, nesting))
+                assert isinstance(column, FromTask)
+                found[name] = column
+        return found
+
 
 def _different(rules: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The rules, each once."""

@@ -11,6 +11,7 @@ from tests.effort import THOROUGH
 from tests.end_to_end.loop_templates import COUNT_UP, SHOW, schema, template
 from tests.end_to_end.test_command_crashes import start
 from tests.end_to_end.test_loops import HALVING, iterations
+from tests.language.cases import FOLDER, read_case, write_case
 
 PART = schema(
     "part",
@@ -235,3 +236,28 @@ def test_a_loop_on_slurm_goes_on_part_by_part_and_leaves_nothing_in_the_queue(cl
     squeue = ["squeue", "--noheader", "--name", names]
     queued = subprocess.run(squeue, check=True, capture_output=True, text=True).stdout
     assert queued == ""
+
+
+PARTS = [
+    "history_in_inner_loops",
+    "input_of_a_job_for_each_turn",
+    "rules_in_inner_loops",
+    "input_taken_over",
+    "labelled_of_some",
+]
+
+
+@pytest.mark.parametrize("name", PARTS if THOROUGH else PARTS[:2])
+def test_a_part_reads_whatever_the_parts_before_have_taken_and_made(cli, name):
+    case = read_case(FOLDER / "loops" / f"{name}.yaml")
+    template = write_case(case, cli.folder)
+    configure(cli, 3)
+    cli("go", template, "--path", "wk", "--wait")
+    for task, columns in case.values.items():
+        for column, values in columns.items():
+            assert cli.column("wk", task, column) == values
+    if case.runs is not None:
+        states = cli.states("wk")
+        assert {task: states[task] for task in case.runs} == case.runs
+    assert cli.json("show", "wk")["phase"] == "done"
+    assert len(list((cli.folder / "wk/submissions").iterdir())) > 1

@@ -242,7 +242,11 @@ REFUSED = {
     "{tasks: [0], num_iterations: 2, "
     f"termination: {{path: outputs.yy, {TRUTHY}}}}}": "did you mean 'outputs.y'?",
     "{tasks: [0], num_iterations: 2, "
-    f"termination: {{path: inputs.x, {TRUTHY}}}}}": "expected outputs.NAME",
+    f"termination: {{path: inputs.y, {TRUTHY}}}}}": "did you mean 'inputs.x'?",
+    "{tasks: [0], num_iterations: 2, "
+    f"termination: {{path: resources.num_core, {TRUTHY}}}}}": "'resources.num_cores'?",
+    "{tasks: [0], num_iterations: 2, "
+    f"termination: {{path: environments.e, {TRUTHY}}}}}": "can't end a loop",
     "{tasks: [0], num_iterations: 2, termination: "
     "{path: outputs.y, condition: {value.lesser: 3}}}": "unknown callable 'lesser'",
     "{name: a, tasks: [0], num_iterations: 2}, "
@@ -358,6 +362,17 @@ def test_a_loop_that_members_of_a_group_would_end_one_by_one_is_refused(cli):
     text = PARTS.replace("termination: {path: outputs.m,", ends)
     answer = cli("check", cli.template(text), code=None)
     assert "needs exactly one element of it that decides" in answer.stdout
+
+
+def test_an_input_of_an_inner_loop_ends_no_outer_one_with_jobs_for_each_turn(cli):
+    outer = """
+  - name: outer
+    tasks: [0, 1]
+    num_iterations: 2
+    termination: {path: inputs.y.0, condition: {value.greater_than: 50}}"""
+    text = PARTS.replace("value.greater_than: 50}}", "value.greater_than: 50}}" + outer, 1)
+    answer = cli("check", cli.template(text), code=None)
+    assert "can't be ended by an input of task 'total'" in answer.stdout
 
 
 def test_a_stopped_loop_leaves_nothing_behind_it_that_looks_finished(cli, until):

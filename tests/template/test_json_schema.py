@@ -180,6 +180,16 @@ def test_what_a_scalar_takes_is_never_wrong(value):
             jsonschema.validate(value, scalar.json)
 
 
+def test_templates_that_are_added_are_right_too():
+    more = {"loop": "a", "num_iterations": 2, "keep": ["show", 1]}
+    added = {"add_elements": [{"task": 0, "inputs": {"x": 1}}], "add_iterations": [more]}
+    assert errors(added) == []
+    assert errors({"add_iterations": [more]}) == []
+    assert len(errors({"add_iterations": [{**more, "num_iterations": 0}]})) == 1
+    assert len(errors({"add_iterations": [{"num_iterations": 1}]})) == 1
+    assert len(errors({"name": "nothing"})) == 1
+
+
 def test_the_command_prints_it():
     done = subprocess.run(
         [BESIDE / "hpcflow", "check", "--json-schema"], capture_output=True, text=True

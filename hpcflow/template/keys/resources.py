@@ -60,7 +60,9 @@ def _nothing(why: str) -> Scalar:
 
 
 _PROGRAM = Scalar(
-    "a command, words as bash has them", _is_command, {"type": "string", "pattern": r"\S"}
+    "a command, words as bash has them",
+    _is_command,
+    {"type": "string", "pattern": r"[^ \t\r\n]"},
 )
 
 _OURS = {  # what other versions let templates say, and who says it here

@@ -40,7 +40,11 @@ LOOP = Record(
             Record(
                 "a termination",
                 {
-                    "path": Key(FILLED_TEXT, "`outputs.P`, or a part of it", required=True),
+                    "path": Key(
+                        FILLED_TEXT,
+                        "`outputs.P`, `inputs.P` or `resources.ITEM`, or a part of it",
+                        required=True,
+                    ),
                     "condition": Key(
                         Anything(), "such as `{value.less_than: 0.1}`", required=True
                     ),

@@ -46,9 +46,15 @@ def configure(cli, loop_jobs):
     (folder / "config.yaml").write_text(f"loop_jobs: {loop_jobs}\n")
 
 
-def sums(cli):
-    """A loop over a group: three iterations, in all of which two jobs are needed."""
+def sums(cli, *, gate=None):
+    """A loop over a group: three iterations, in all of which two jobs are needed.
+
+    gate: a file without which no part ends.
+    """
     text = template(PART, TOTAL, SHOW_M, tasks=TASKS, loops=LOOP)
+    if gate is not None:
+        held = f"until [ -e {gate} ]; do sleep 0.05; done; echo part-"
+        text = text.replace("echo part-", held)
     return cli.template(text.replace("RAN", str(cli.folder / "ran")))
 
 
@@ -94,9 +100,11 @@ def test_more_iterations_than_fit_are_submitted_as_the_ones_before_have_ended(cl
 
 def test_a_submit_goes_on_too_and_only_as_far_as_was_asked_for(cli):
     configure(cli, 4)
-    cli("make", sums(cli), "--path", "wk")
+    gate = cli.folder / "gate"
+    cli("make", sums(cli, gate=gate), "--path", "wk")
     cli("submit", "wk")
     again = cli("submit", "wk").stdout
+    gate.touch()
     assert "further iterations" in again
     more = template(
         schema("more", "z", "w", "echo $(( <<parameter:z>> + 1 ))"),

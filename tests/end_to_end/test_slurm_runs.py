@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import hpcflow
+
 THREE_TASKS = Path(__file__).parents[1] / "workflows" / "three_tasks" / "template.yaml"
 
 pytestmark = pytest.mark.slurm
@@ -106,7 +108,8 @@ def test_a_submit_killed_before_its_answer_is_taken_up_without_a_second_job(
     cli("make", cli.template(NAP.replace("60]", "0.02]")), "--path", "wk")
     with monkeypatch.context() as patch:
         patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        cli("submit", "wk", code=-signal.SIGKILL)
+        killed = -signal.SIGKILL
+        hpcflow("submit", "wk", folder=cli.folder, exit_code=killed, in_process=False)
     assert cli.json("submit", "wk")["submitted_jobs"] == []
     cli("wait", "wk", "--timeout", "150")
     assert counted("sbatch") == 1

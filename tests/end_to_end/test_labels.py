@@ -30,13 +30,14 @@ SCRIPTS = {
     "direct": "def work(p):\n    return {'seen': p}\n",
     "json": (
         "import json\n\n\ndef work(_input_files):\n"
-        "    return {'seen': json.load(open(_input_files['json']))['p']}\n"
+        "    data = json.load(open(_input_files['json']))\n"
+        "    return {'seen': {label: data[f'p[{label}]'] for label in 'abc'}}\n"
     ),
 }
 
 
 @pytest.mark.parametrize("data", SCRIPTS)
-def test_labels_reach_scripts_as_a_map_and_commands_one_by_one(cli, data):
+def test_labels_reach_scripts_and_commands(cli, data):
     (cli.folder / "work.py").write_text(SCRIPTS[data])
     cli("go", cli.template(TEMPLATE.replace("DATA", data)), "--path", "wk", "--wait")
     assert cli.column("wk", "work", "seen") == [
